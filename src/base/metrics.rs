@@ -1,0 +1,131 @@
+//! Every metric's name, unit and labels, and the guards that feed them. Labels never hold what a client
+//! made up, so the number of series is bounded.
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
+};
+use std::sync::Arc;
+
+/// The server's metrics. Cloning shares them.
+#[derive(Clone)]
+pub struct Metrics(Arc<Inner>);
+
+pub struct Inner {
+    registry: Registry,
+    /// Requests answered, by route pattern, method and status.
+    pub http_requests: IntCounterVec,
+    /// Seconds from the request's arrival to its headers, by route pattern.
+    pub http_seconds: HistogramVec,
+    /// Bytes sent in bodies.
+    pub http_body_bytes: IntCounter,
+    /// Workers running a task now, by lane.
+    pub pool_running: IntGaugeVec,
+    /// Tasks waiting for a worker, by lane.
+    pub pool_queued: IntGaugeVec,
+    /// Tasks ended, by lane and outcome (done, failed, cancelled, panicked, refused).
+    pub pool_tasks: IntCounterVec,
+    /// Hours of listings held in memory.
+    pub listing_hours: IntGauge,
+    /// Segment names held in memory by those listings.
+    pub listing_segments: IntGauge,
+    /// Listings answered from memory (hit) and read from the disk (miss).
+    pub listing_reads: IntCounterVec,
+    /// Pictures decoded, by purpose (frame, cut, waveform counts audio frames).
+    pub media_decoded: IntCounterVec,
+    /// Pictures encoded, by purpose.
+    pub media_encoded: IntCounterVec,
+    /// Configured limits, by name, so that a dashboard can draw them beside the gauges.
+    pub limits: GaugeVec,
+    /// When the process started, in seconds since 1970.
+    pub start_time: Gauge,
+}
+
+impl std::ops::Deref for Metrics {
+    type Target = Inner;
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// # Panics
+    /// Never in practice: names are constants and each is registered once.
+    #[allow(clippy::expect_used)]
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter_vec = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntCounterVec::new(Opts::new(name, help), labels).expect("constant name");
+            registry.register(Box::new(metric.clone())).expect("registered once");
+            metric
+        };
+        let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
+            let metric = IntGaugeVec::new(Opts::new(name, help), labels).expect("constant name");
+            registry.register(Box::new(metric.clone())).expect("registered once");
+            metric
+        };
+        let gauge = |name: &str, help: &str| {
+            let metric = IntGauge::new(name, help).expect("constant name");
+            registry.register(Box::new(metric.clone())).expect("registered once");
+            metric
+        };
+        let http_seconds = HistogramVec::new(
+            HistogramOpts::new("moviola_http_seconds", "Seconds from a request's arrival to its headers")
+                .buckets(vec![0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0]),
+            &["route"],
+        )
+        .expect("constant name");
+        registry.register(Box::new(http_seconds.clone())).expect("registered once");
+        let http_body_bytes =
+            IntCounter::new("moviola_http_body_bytes_total", "Bytes sent in bodies").expect("constant name");
+        registry.register(Box::new(http_body_bytes.clone())).expect("registered once");
+        let limits = GaugeVec::new(
+            Opts::new("moviola_limit", "Configured limits, in the unit their name ends in"),
+            &["name"],
+        )
+        .expect("constant name");
+        registry.register(Box::new(limits.clone())).expect("registered once");
+        let start_time =
+            Gauge::new("moviola_start_time_seconds", "When the process started").expect("constant name");
+        registry.register(Box::new(start_time.clone())).expect("registered once");
+        let inner = Inner {
+            http_requests: counter_vec(
+                "moviola_http_requests_total",
+                "Requests answered",
+                &["route", "method", "status"],
+            ),
+            http_seconds,
+            http_body_bytes,
+            pool_running: gauge_vec("moviola_pool_running", "Workers running a task now", &["lane"]),
+            pool_queued: gauge_vec("moviola_pool_queued", "Tasks waiting for a worker", &["lane"]),
+            pool_tasks: counter_vec("moviola_pool_tasks_total", "Tasks ended", &["lane", "outcome"]),
+            listing_hours: gauge("moviola_listing_hours", "Hours of listings held in memory"),
+            listing_segments: gauge("moviola_listing_segments", "Segment names held in memory"),
+            listing_reads: counter_vec(
+                "moviola_listing_reads_total",
+                "Listings by where they came from",
+                &["from"],
+            ),
+            media_decoded: counter_vec("moviola_media_decoded_frames_total", "Frames decoded", &["purpose"]),
+            media_encoded: counter_vec("moviola_media_encoded_frames_total", "Frames encoded", &["purpose"]),
+            limits,
+            start_time,
+            registry,
+        };
+        Self(Arc::new(inner))
+    }
+
+    /// The Prometheus text exposition format, version 0.0.4.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        // Writing to a Vec cannot fail; a metric that cannot be encoded is left out.
+        let _ = TextEncoder::new().encode(&self.registry.gather(), &mut text);
+        text
+    }
+}

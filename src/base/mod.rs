@@ -1,0 +1,14 @@
+//! Words everyone may say: identifiers, time, kinds of error, cancellation, metrics.
+//!
+//! Nothing here opens a file, knows a codec or speaks HTTP.
+
+pub mod cancel;
+pub mod error;
+pub mod id;
+pub mod metrics;
+pub mod time;
+
+pub use cancel::Token;
+pub use error::{Error, Kind, Result};
+pub use id::{Channel, Name, Quality};
+pub use time::{Hour, Span, Timestamp};

@@ -1,0 +1,22 @@
+//! libav, and nothing about channels, queues or HTTP. It is given clips, a token and a sink.
+
+use crate::base::{Result, Timestamp};
+use bytes::Bytes;
+use std::path::PathBuf;
+
+/// One file of media on the wall clock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clip {
+    pub path: PathBuf,
+    /// The wall time of its first video frame (smallest PTS).
+    pub start: Timestamp,
+    /// How long it claims to last, in microseconds.
+    pub duration: i64,
+    /// False where the file may stop early (suspect and partial segments): a decode error near its end is expected.
+    pub whole: bool,
+}
+
+/// Where finished bytes go. A write that fails ends the work: the receiver is gone.
+pub trait Sink {
+    fn write(&mut self, bytes: Bytes) -> Result<()>;
+}
