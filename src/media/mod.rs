@@ -1,5 +1,7 @@
 //! libav, and nothing about channels, queues or HTTP. It is given clips, a token and a sink.
 
+mod ffi;
+
 use crate::base::{Result, Timestamp};
 use bytes::Bytes;
 use std::path::PathBuf;
