@@ -1,6 +1,11 @@
 //! libav, and nothing about channels, queues or HTTP. It is given clips, a token and a sink.
 
+mod colour;
 mod ffi;
+pub mod frame;
+pub mod picture;
+mod source;
+pub mod timeline;
 
 use crate::base::{Result, Timestamp};
 use bytes::Bytes;

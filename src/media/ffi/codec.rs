@@ -20,7 +20,9 @@ unsafe impl Send for Context {}
 impl Context {
     fn new(codec: *const ffi::AVCodec) -> Result<Self> {
         // SAFETY: allocates a context for a static codec description.
-        NonNull::new(unsafe { ffi::avcodec_alloc_context3(codec) }).map(Self).ok_or_else(|| out_of_memory("codec"))
+        NonNull::new(unsafe { ffi::avcodec_alloc_context3(codec) })
+            .map(Self)
+            .ok_or_else(|| out_of_memory("codec"))
     }
 
     fn get(&self) -> *mut ffi::AVCodecContext {
@@ -55,7 +57,11 @@ impl Decoder {
         unsafe {
             let codec = ffi::avcodec_find_decoder((*parameters).codec_id);
             if codec.is_null() {
-                return Err(Error::new(Kind::Unsupported, "no-decoder", "this build of libav cannot decode the stream"));
+                return Err(Error::new(
+                    Kind::Unsupported,
+                    "no-decoder",
+                    "this build of libav cannot decode the stream",
+                ));
             }
             let context = Context::new(codec)?;
             check("preparing a decoder", ffi::avcodec_parameters_to_context(context.get(), parameters))?;
@@ -83,7 +89,10 @@ impl Decoder {
         loop {
             // SAFETY: context and packet are alive; a null packet means the end.
             let code = unsafe {
-                ffi::avcodec_send_packet(self.0.get(), packet.map_or(std::ptr::null(), |it| it.as_ptr().cast_const()))
+                ffi::avcodec_send_packet(
+                    self.0.get(),
+                    packet.map_or(std::ptr::null(), |it| it.as_ptr().cast_const()),
+                )
             };
             let full = code == ffi::AVERROR(EAGAIN);
             if code < 0 && !full && code != ffi::AVERROR_EOF && code != ffi::AVERROR_INVALIDDATA {
@@ -182,7 +191,8 @@ impl Encoder {
     pub fn video(settings: &VideoSettings) -> Result<Self> {
         let codec = Self::find(&settings.codec)?;
         let context = Context::new(codec)?;
-        let too_large = || Error::new(Kind::Unsupported, "picture-too-large", "the picture is too large to encode");
+        let too_large =
+            || Error::new(Kind::Unsupported, "picture-too-large", "the picture is too large to encode");
         // SAFETY: plain fields of a context that is not open yet; enums are written as the integers they are.
         unsafe {
             let raw = context.get();
@@ -190,9 +200,12 @@ impl Encoder {
             (*raw).height = i32::try_from(settings.height).map_err(|_| too_large())?;
             enum_field!(raw, pix_fmt = settings.format.0);
             (*raw).time_base = ffi::AVRational { num: settings.time_base.num, den: settings.time_base.den };
-            (*raw).framerate = ffi::AVRational { num: settings.frame_rate.0, den: settings.frame_rate.1.max(1) };
-            (*raw).sample_aspect_ratio =
-                ffi::AVRational { num: settings.sample_aspect.0 as i32, den: settings.sample_aspect.1 as i32 };
+            (*raw).framerate =
+                ffi::AVRational { num: settings.frame_rate.0, den: settings.frame_rate.1.max(1) };
+            (*raw).sample_aspect_ratio = ffi::AVRational {
+                num: settings.sample_aspect.0 as i32,
+                den: settings.sample_aspect.1 as i32,
+            };
             let (range, primaries, transfer, matrix) = settings.colour;
             enum_field!(raw, color_range = range);
             enum_field!(raw, color_primaries = primaries);
@@ -207,7 +220,8 @@ impl Encoder {
             (*raw).thread_count = settings.threads.max(1) as i32;
             (*raw).bit_rate = settings.bit_rate;
         }
-        let pairs: Vec<(&str, &str)> = settings.options.iter().map(|(key, value)| (&**key, &**value)).collect();
+        let pairs: Vec<(&str, &str)> =
+            settings.options.iter().map(|(key, value)| (&**key, &**value)).collect();
         Self::open(context, codec, &pairs, settings.time_base)
     }
 
@@ -227,7 +241,12 @@ impl Encoder {
         Self::open(context, codec, &[], time_base)
     }
 
-    fn open(context: Context, codec: *const ffi::AVCodec, pairs: &[(&str, &str)], time_base: TimeBase) -> Result<Self> {
+    fn open(
+        context: Context,
+        codec: *const ffi::AVCodec,
+        pairs: &[(&str, &str)],
+        time_base: TimeBase,
+    ) -> Result<Self> {
         let mut options = Options::new(pairs)?;
         // SAFETY: opens our context with the codec it was allocated for.
         check("opening an encoder", unsafe { ffi::avcodec_open2(context.get(), codec, &mut options.0) })?;
@@ -256,7 +275,10 @@ impl Encoder {
         loop {
             // SAFETY: context and frame are alive; a null frame means the end. The encoder takes its own references.
             let code = unsafe {
-                ffi::avcodec_send_frame(self.context.get(), frame.map_or(std::ptr::null(), |it| it.as_ptr().cast_const()))
+                ffi::avcodec_send_frame(
+                    self.context.get(),
+                    frame.map_or(std::ptr::null(), |it| it.as_ptr().cast_const()),
+                )
             };
             let full = code == ffi::AVERROR(EAGAIN);
             if code < 0 && !full && code != ffi::AVERROR_EOF {

@@ -65,7 +65,8 @@ impl Demuxer {
         // SAFETY: the context is allocated, given our reader and handed to avformat_open_input, which frees it on
         // failure and nulls the pointer. `Demuxer` owns it afterwards.
         let context = unsafe {
-            let format = format.as_ref().map_or(std::ptr::null(), |name| ffi::av_find_input_format(name.as_ptr()));
+            let format =
+                format.as_ref().map_or(std::ptr::null(), |name| ffi::av_find_input_format(name.as_ptr()));
             let mut context = ffi::avformat_alloc_context();
             if context.is_null() {
                 return Err(super::out_of_memory("demuxer"));
@@ -82,7 +83,8 @@ impl Demuxer {
         let mut demuxer = Self { context, reader, token: token.clone() };
         if input.probe {
             // SAFETY: the context is open and ours.
-            let code = unsafe { ffi::avformat_find_stream_info(demuxer.context.as_ptr(), std::ptr::null_mut()) };
+            let code =
+                unsafe { ffi::avformat_find_stream_info(demuxer.context.as_ptr(), std::ptr::null_mut()) };
             if let Err(error) = check("the media could not be understood", code) {
                 return Err(demuxer.reader.failure().unwrap_or(error));
             }
@@ -126,7 +128,8 @@ impl Demuxer {
         let mut best: Option<StreamInfo> = None;
         for stream in self.streams() {
             let better = |than: &StreamInfo| {
-                u64::from(stream.width) * u64::from(stream.height) > u64::from(than.width) * u64::from(than.height)
+                u64::from(stream.width) * u64::from(stream.height)
+                    > u64::from(than.width) * u64::from(than.height)
             };
             if stream.kind == kind && !stream.attached_picture && best.as_ref().is_none_or(better) {
                 best = Some(stream);
@@ -178,8 +181,9 @@ impl Demuxer {
     /// Goes to the last place at or before `ticks` of `stream` where decoding can start.
     pub fn seek(&mut self, stream: usize, ticks: i64) -> Result<()> {
         // SAFETY: the context is open and ours.
-        let code =
-            unsafe { ffi::avformat_seek_file(self.context.as_ptr(), stream as i32, i64::MIN, ticks, ticks, 0) };
+        let code = unsafe {
+            ffi::avformat_seek_file(self.context.as_ptr(), stream as i32, i64::MIN, ticks, ticks, 0)
+        };
         check("the media could not be searched", code).map(drop)
     }
 
@@ -234,8 +238,11 @@ unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
     let mut size = 0;
     // SAFETY: the caller's promise; side data is checked to be nine 32-bit integers long.
     unsafe {
-        let data =
-            ffi::av_stream_get_side_data(stream, ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX, &mut size);
+        let data = ffi::av_stream_get_side_data(
+            stream,
+            ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
+            &mut size,
+        );
         if data.is_null() || size < 36 { 0 } else { quarter_turns(data.cast::<i32>()) }
     }
 }

@@ -30,7 +30,8 @@ impl Graph {
         let text = c_string(&text)?;
         // SAFETY: the graph is ours; parse2 gives back lists of open ends, which we free and which must be empty.
         unsafe {
-            let graph = NonNull::new(ffi::avfilter_graph_alloc()).ok_or_else(|| out_of_memory("filter graph"))?;
+            let graph =
+                NonNull::new(ffi::avfilter_graph_alloc()).ok_or_else(|| out_of_memory("filter graph"))?;
             let mut this = Self { graph, sinks: Vec::new() };
             (*graph.as_ptr()).nb_threads = 1;
             let (mut inputs, mut outputs) = (std::ptr::null_mut(), std::ptr::null_mut());
@@ -42,8 +43,13 @@ impl Graph {
             if open_ends {
                 return Err(Error::internal("a filter graph has open ends"));
             }
-            check("building a filter graph", ffi::avfilter_graph_config(graph.as_ptr(), std::ptr::null_mut()))?;
-            for (kind, label) in video.iter().map(|it| ("buffersink", it)).chain(audio.iter().map(|it| ("abuffersink", it))) {
+            check(
+                "building a filter graph",
+                ffi::avfilter_graph_config(graph.as_ptr(), std::ptr::null_mut()),
+            )?;
+            for (kind, label) in
+                video.iter().map(|it| ("buffersink", it)).chain(audio.iter().map(|it| ("abuffersink", it)))
+            {
                 let name = c_string(&format!("{kind}@{label}"))?;
                 let sink = ffi::avfilter_graph_get_filter(graph.as_ptr(), name.as_ptr().cast_mut());
                 if sink.is_null() {

@@ -131,7 +131,9 @@ impl PixelFormat {
     pub fn name(self) -> &'static str {
         self.descriptor()
             // SAFETY: a descriptor's name is a static string of ASCII.
-            .map_or("unknown", |it| unsafe { std::ffi::CStr::from_ptr(it.name) }.to_str().unwrap_or("unknown"))
+            .map_or("unknown", |it| {
+                unsafe { std::ffi::CStr::from_ptr(it.name) }.to_str().unwrap_or("unknown")
+            })
     }
 
     /// Bits of one sample of the first component.
@@ -202,7 +204,11 @@ impl Frame {
 
     /// Forgets the source's picture type, so that an encoder decides itself; `key` asks for an IDR picture.
     pub fn set_picture_type(&mut self, key: bool) {
-        let kind = if key { ffi::AVPictureType::AV_PICTURE_TYPE_I } else { ffi::AVPictureType::AV_PICTURE_TYPE_NONE };
+        let kind = if key {
+            ffi::AVPictureType::AV_PICTURE_TYPE_I
+        } else {
+            ffi::AVPictureType::AV_PICTURE_TYPE_NONE
+        };
         // SAFETY: as in `set_pts`.
         unsafe { (*self.as_ptr()).pict_type = kind };
     }
@@ -272,14 +278,20 @@ impl Frame {
     /// True where the decoder says the picture is damaged.
     pub fn is_corrupt(&self) -> bool {
         // SAFETY: see `pts`.
-        unsafe { (*self.raw()).flags & ffi::AV_FRAME_FLAG_CORRUPT as i32 != 0 || (*self.raw()).decode_error_flags != 0 }
+        unsafe {
+            (*self.raw()).flags & ffi::AV_FRAME_FLAG_CORRUPT as i32 != 0
+                || (*self.raw()).decode_error_flags != 0
+        }
     }
 
     /// The rotation a display matrix on the frame asks for, in degrees clockwise, rounded to a quarter turn.
     pub fn rotation(&self) -> Option<u32> {
         // SAFETY: side data lives as long as the frame; a display matrix is nine 32-bit integers, checked by size.
         unsafe {
-            let data = ffi::av_frame_get_side_data(self.raw(), ffi::AVFrameSideDataType::AV_FRAME_DATA_DISPLAYMATRIX);
+            let data = ffi::av_frame_get_side_data(
+                self.raw(),
+                ffi::AVFrameSideDataType::AV_FRAME_DATA_DISPLAYMATRIX,
+            );
             if data.is_null() || (*data).size < 36 {
                 return None;
             }
@@ -407,7 +419,8 @@ impl FrameMut {
     /// Copies everything but the planes (times, colour, aspect) from `other`.
     pub fn copy_properties(&mut self, other: &Frame) -> Result<()> {
         // SAFETY: both frames are alive; only headers and side data are copied.
-        check("copying properties", unsafe { ffi::av_frame_copy_props(self.0.as_ptr(), other.raw()) }).map(drop)
+        check("copying properties", unsafe { ffi::av_frame_copy_props(self.0.as_ptr(), other.raw()) })
+            .map(drop)
     }
 
     /// Marks the picture's colour code points (see [`Frame::colour`]).

@@ -41,7 +41,15 @@ impl Reader {
             let context = if buffer.is_null() {
                 std::ptr::null_mut()
             } else {
-                ffi::avio_alloc_context(buffer, BUFFER_BYTES as c_int, 0, state.cast(), Some(read), None, Some(seek))
+                ffi::avio_alloc_context(
+                    buffer,
+                    BUFFER_BYTES as c_int,
+                    0,
+                    state.cast(),
+                    Some(read),
+                    None,
+                    Some(seek),
+                )
             };
             match NonNull::new(context) {
                 Some(context) => Ok(Self { context, state }),
@@ -148,7 +156,15 @@ impl Writer {
             let context = if buffer.is_null() {
                 std::ptr::null_mut()
             } else {
-                ffi::avio_alloc_context(buffer, BUFFER_BYTES as c_int, 1, state.cast(), None, Some(write_packet), None)
+                ffi::avio_alloc_context(
+                    buffer,
+                    BUFFER_BYTES as c_int,
+                    1,
+                    state.cast(),
+                    None,
+                    Some(write_packet),
+                    None,
+                )
             };
             match NonNull::new(context) {
                 Some(context) => Ok(Self { context, state }),

@@ -93,7 +93,8 @@ fn fault(what: &str, code: c_int) -> Error {
     match code {
         ffi::AVERROR_EXIT => Error::cancelled(),
         _ if code == ffi::AVERROR(libc_enomem()) => {
-            Error::new(crate::base::Kind::Exhausted, "memory", "not enough memory for this picture").with_cause(what)
+            Error::new(crate::base::Kind::Exhausted, "memory", "not enough memory for this picture")
+                .with_cause(what)
         }
         _ => Error::damaged(format!("{what}: {text}")),
     }
@@ -134,7 +135,8 @@ impl Options {
         // SAFETY: a null dictionary is an empty one to libav; the empty key with IGNORE_SUFFIX finds any entry,
         // whose strings live as long as the dictionary.
         unsafe {
-            let entry = ffi::av_dict_get(self.0, c"".as_ptr(), std::ptr::null(), ffi::AV_DICT_IGNORE_SUFFIX as c_int);
+            let entry =
+                ffi::av_dict_get(self.0, c"".as_ptr(), std::ptr::null(), ffi::AV_DICT_IGNORE_SUFFIX as c_int);
             if entry.is_null() {
                 return Ok(());
             }

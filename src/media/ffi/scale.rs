@@ -25,7 +25,10 @@ impl Scaler {
         full_output: bool,
     ) -> Result<Self> {
         let size = |value: usize| {
-            i32::try_from(value).ok().filter(|it| *it > 0).ok_or_else(|| Error::internal("a picture without a size"))
+            i32::try_from(value)
+                .ok()
+                .filter(|it| *it > 0)
+                .ok_or_else(|| Error::internal("a picture without a size"))
         };
         // Area averaging when shrinking, bicubic otherwise; exact rounding, chroma interpolated at full resolution.
         let shrinks = width * 2 < source.width();
@@ -37,7 +40,10 @@ impl Scaler {
             let context = NonNull::new(ffi::sws_alloc_context()).ok_or_else(|| out_of_memory("scaler"))?;
             let scaler = Self(context);
             let set = |name: &std::ffi::CStr, value: i64| {
-                check("preparing a scaler", ffi::av_opt_set_int(context.as_ptr().cast(), name.as_ptr(), value, 0))
+                check(
+                    "preparing a scaler",
+                    ffi::av_opt_set_int(context.as_ptr().cast(), name.as_ptr(), value, 0),
+                )
             };
             set(c"srcw", i64::from(size(source.width())?))?;
             set(c"srch", i64::from(size(source.height())?))?;
@@ -58,7 +64,10 @@ impl Scaler {
                 1 << 16,
                 1 << 16,
             );
-            check("preparing a scaler", ffi::sws_init_context(context.as_ptr(), std::ptr::null_mut(), std::ptr::null_mut()))?;
+            check(
+                "preparing a scaler",
+                ffi::sws_init_context(context.as_ptr(), std::ptr::null_mut(), std::ptr::null_mut()),
+            )?;
             Ok(scaler)
         }
     }
@@ -141,7 +150,8 @@ impl Resampler {
     pub fn run(&mut self, frame: &Frame) -> Result<Frame> {
         // SAFETY: the context is initialised; the output has room for what swr says it may give.
         unsafe {
-            let room = ffi::swr_get_out_samples(self.context.as_ptr(), frame.samples() as i32).max(0) as usize;
+            let room =
+                ffi::swr_get_out_samples(self.context.as_ptr(), frame.samples() as i32).max(0) as usize;
             let target = FrameMut::audio(self.channels, self.rate, room.max(1))?;
             let raw = target.as_ptr();
             let count = ffi::swr_convert(
@@ -170,7 +180,13 @@ impl Drop for Resampler {
 pub(crate) fn matrix_or_default(matrix: i32, height: usize) -> i32 {
     match matrix {
         // 0 is RGB, 2 and 3 say nothing: standard definition was made for BT.601, everything larger for BT.709.
-        0 | 2 | 3 => if height > 576 { ffi::SWS_CS_ITU709 as i32 } else { ffi::SWS_CS_ITU601 as i32 },
+        0 | 2 | 3 => {
+            if height > 576 {
+                ffi::SWS_CS_ITU709 as i32
+            } else {
+                ffi::SWS_CS_ITU601 as i32
+            }
+        }
         other => other,
     }
 }
