@@ -100,7 +100,7 @@ fn collect(reader: &mut ClipReader, target: i64) -> Result<Vec<Packet>> {
 }
 
 /// The packets of `clip` from its last keyframe on, without times, to prime a decoder with.
-fn lead_in(clip: &Clip, token: &Token) -> Result<Vec<Packet>> {
+pub(super) fn lead_in(clip: &Clip, token: &Token) -> Result<Vec<Packet>> {
     let mut reader = ClipReader::open(clip, Want::Video, token)?;
     let (mut packets, mut held) = (Vec::<Packet>::new(), 0);
     while let Some(mut packet) = reader.read()? {

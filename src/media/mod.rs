@@ -1,9 +1,11 @@
 //! libav, and nothing about channels, queues or HTTP. It is given clips, a token and a sink.
 
 mod colour;
+pub mod cut;
 mod ffi;
 pub mod frame;
 pub mod picture;
+mod sound;
 mod source;
 pub mod timeline;
 

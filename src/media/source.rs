@@ -39,6 +39,8 @@ pub struct ClipReader {
     pub audio: Option<StreamInfo>,
     /// `None` when the clip holds no picture with a time.
     pub anchor: Option<Anchor>,
+    /// The usual distance between two pictures, in ticks of the video's time base; 0 when there is one picture.
+    pub frame_ticks: i64,
     pending: VecDeque<Packet>,
 }
 
@@ -57,23 +59,29 @@ impl ClipReader {
         let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|it| it.index).collect();
         demuxer.select(&wanted);
         let mut pending = VecDeque::new();
-        let (mut seen, mut first) = (0, None);
+        let mut times = Vec::new();
+        let mut seen = 0;
         while let Some(stream) = &video
             && seen < LOOK_AHEAD
             && let Some(packet) = demuxer.read()?
         {
             if packet.stream() == stream.index {
                 seen += 1;
-                first = [first, packet.pts()].into_iter().flatten().min();
+                times.extend(packet.pts());
             }
             pending.push_back(packet);
         }
+        times.sort_unstable();
+        let first = times.first().copied();
         let anchor = video.as_ref().zip(first).map(|(stream, ticks)| Anchor {
             wall: clip.start,
             ticks,
             base: stream.time_base,
         });
-        Ok(Self { demuxer, video, audio, anchor, pending })
+        let mut steps: Vec<i64> = times.windows(2).map(|it| it[1] - it[0]).filter(|it| *it > 0).collect();
+        steps.sort_unstable();
+        let frame_ticks = steps.get(steps.len() / 2).copied().unwrap_or(0);
+        Ok(Self { demuxer, video, audio, anchor, frame_ticks, pending })
     }
 
     pub fn read(&mut self) -> Result<Option<Packet>> {
@@ -85,6 +93,10 @@ impl ClipReader {
 
     pub fn is_video(&self, packet: &Packet) -> bool {
         self.video.as_ref().is_some_and(|it| it.index == packet.stream())
+    }
+
+    pub fn is_audio(&self, packet: &Packet) -> bool {
+        self.audio.as_ref().is_some_and(|it| it.index == packet.stream())
     }
 
     /// Skips to the last keyframe at or before `ticks`, where the container can. MPEG-TS cannot without reading

@@ -69,21 +69,22 @@ impl Joiner {
         Self { base, last: None }
     }
 
-    /// The output time of the clip's first frame, in ticks of the joiner's base; `content_end` is where the picture
-    /// before it ends. The second value is false when the clip does not continue the run before.
-    pub fn place(&mut self, anchor: Anchor, content_end: i64) -> (i64, bool) {
-        let (at, continues) = match self.last {
-            None => (0, false),
+    /// The output time of the clip's first frame, in ticks of the joiner's base. `joined` says that the archive has
+    /// nothing missing between this clip and the one before; `content_end` is where the last picture before it ends.
+    pub fn place(&mut self, anchor: Anchor, joined: bool, content_end: i64) -> i64 {
+        let at = match self.last {
+            None => 0,
             Some((before, offset)) => {
                 let run = wrapped_difference(anchor.ticks, before.ticks);
                 let on_wall = anchor.wall - before.wall;
-                let same = anchor.base == before.base
+                let same = joined
+                    && anchor.base == before.base
                     && (anchor.base.micros(run) - on_wall).abs() <= SAME_RUN_MICROS;
-                if same { (offset + anchor.base.rescale(run, self.base), true) } else { (content_end, false) }
+                if same { offset + anchor.base.rescale(run, self.base) } else { content_end }
             }
         };
         self.last = Some((anchor, at));
-        (at, continues)
+        at
     }
 }
 
@@ -125,35 +126,33 @@ mod tests {
         assert!(it.ticks_at(ZERO + -1) < 0);
     }
 
+    fn at(wall: i64, ticks: i64) -> Anchor {
+        Anchor { wall: ZERO + wall, ticks, base: TimeBase::MPEG }
+    }
+
     #[test]
     fn one_run_keeps_its_spacing_even_where_names_are_rounded() {
         let mut joiner = Joiner::new(TimeBase::MPEG);
-        let at = |wall, ticks| Anchor { wall: ZERO + wall, ticks, base: TimeBase::MPEG };
-        assert_eq!(joiner.place(at(0, 100), 0), (0, false));
-        assert_eq!(joiner.place(at(2_002_000, 100 + 180_180), 180_180), (180_180, true));
-        assert_eq!(
-            joiner.place(at(4_003_000, 100 + 360_360), 360_360),
-            (360_360, true),
-            "named a millisecond early"
-        );
+        assert_eq!(joiner.place(at(0, 100), false, 0), 0);
+        assert_eq!(joiner.place(at(2_002_000, 100 + 180_180), true, 180_180), 180_180);
+        let early = joiner.place(at(4_003_000, 100 + 360_360), true, 360_360);
+        assert_eq!(early, 360_360, "named a millisecond early");
     }
 
     #[test]
     fn a_wrap_does_not_break_a_run_and_a_restart_does() {
         let mut joiner = Joiner::new(TimeBase::MPEG);
-        let at = |wall, ticks| Anchor { wall: ZERO + wall, ticks, base: TimeBase::MPEG };
-        joiner.place(at(0, (1 << 33) - 90_000), 0);
-        assert_eq!(joiner.place(at(2_000_000, 90_000), 180_000), (180_000, true));
-        assert_eq!(joiner.place(at(4_000_000, 7_000), 359_000), (359_000, false), "the source restarted");
-        assert_eq!(joiner.place(at(60_000_000, 7_000 + 56 * 90_000), 540_000), (359_000 + 56 * 90_000, true));
+        joiner.place(at(0, (1 << 33) - 90_000), false, 0);
+        assert_eq!(joiner.place(at(2_000_000, 90_000), true, 180_000), 180_000);
+        assert_eq!(joiner.place(at(4_000_000, 7_000), true, 359_000), 359_000, "the source restarted");
+        assert_eq!(joiner.place(at(6_000_000, 187_000), true, 539_001), 359_000 + 180_000);
     }
 
     #[test]
-    fn a_hole_is_closed() {
+    fn a_hole_is_closed_though_the_source_ran_on() {
         let mut joiner = Joiner::new(TimeBase::MPEG);
-        let at = |wall, ticks| Anchor { wall: ZERO + wall, ticks, base: TimeBase::MPEG };
-        joiner.place(at(0, 0), 0);
-        assert_eq!(joiner.place(at(10_000_000, 77), 180_000), (180_000, false));
+        joiner.place(at(0, 0), false, 0);
+        assert_eq!(joiner.place(at(10_000_000, 900_000), false, 180_000), 180_000);
     }
 
     proptest! {

@@ -40,6 +40,8 @@ impl Muxer {
             let context = NonNull::new(context).ok_or_else(|| out_of_memory("muxer"))?;
             (*context.as_ptr()).pb = writer.as_ptr();
             (*context.as_ptr()).flags |= ffi::AVFMT_FLAG_CUSTOM_IO as i32;
+            // How far ahead of its decoding a packet may be sent, in microseconds: half the lead of the first picture.
+            (*context.as_ptr()).max_delay = 500_000;
             // The same input must give the same bytes: no version strings.
             (*context.as_ptr()).flags |= ffi::AVFMT_FLAG_BITEXACT as i32;
             context
