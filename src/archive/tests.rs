@@ -115,3 +115,10 @@ fn only_files_open() {
         assert_eq!(archive.open_file(&components).unwrap_err().kind, Kind::NotFound, "{missing:?}");
     }
 }
+
+#[test]
+fn one_archive_serves_all_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Archive>();
+    shared::<Selection>();
+}
