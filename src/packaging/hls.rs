@@ -23,9 +23,6 @@ const QUERY: &AsciiSet = &percent_encoding::CONTROLS
     .add(b'|')
     .add(b'}');
 
-/// What a quoted attribute may not hold (RFC 8216 §4.2): the quote and line ends. It has no escapes of its own.
-const QUOTED: &AsciiSet = &percent_encoding::CONTROLS.add(b'"');
-
 /// Seconds to announce where a playlist has no segment to take them from.
 const EMPTY_TARGET: i64 = 6;
 
@@ -57,7 +54,9 @@ pub fn master<'a>(
 ) -> String {
     let mut text = String::from("#EXTM3U\n");
     for quality in qualities {
-        let name = utf8_percent_encode(quality.as_str(), QUOTED);
+        // A quoted attribute may hold anything but quotes and line ends (RFC 8216 §4.2) and has no escapes of its
+        // own; a Quality has no line ends.
+        let name = quality.as_str().replace('"', "%22");
         let bandwidth = BANDWIDTHS
             .iter()
             .find(|(known, _)| *known == quality.as_str())
@@ -318,15 +317,17 @@ mod tests {
     #[test]
     fn names_cannot_break_out_of_their_line() {
         let channel = Channel::new("ch an?").unwrap();
-        let quality = Quality::new("a\",URI=\"x").unwrap();
+        let quality = Quality::new("ü\",URI=\"x").unwrap();
         let text = master(&channel, [&quality], "a=b\n#EXTM3U\"é");
         assert_eq!(text.lines().count(), 4);
-        assert!(text.contains("GROUP-ID=\"a%22,URI=%22x\",NAME=\"a%22,URI=%22x\",AUTOSELECT"));
-        assert!(text.ends_with("/playlist/ch%20an%3F/a%22%2CURI%3D%22x.m3u8?a=b%0A%23EXTM3U%22%C3%A9\n"));
+        assert!(text.contains("GROUP-ID=\"ü%22,URI=%22x\",NAME=\"ü%22,URI=%22x\",AUTOSELECT"));
+        assert!(
+            text.ends_with("/playlist/ch%20an%3F/%C3%BC%22%2CURI%3D%22x.m3u8?a=b%0A%23EXTM3U%22%C3%A9\n")
+        );
         let entry = Entry::Segment { start: at("2024-11-09"), duration: 0, name: "a\nb #é%.ts" };
         let text = String::from_utf8(media(&channel, &quality, [entry]).to_vec()).unwrap();
-        assert!(
-            text.contains("\n/segments/ch%20an%3F/a%22%2CURI%3D%22x/2024-11-09T00/a%0Ab%20%23%C3%A9%25.ts\n")
-        );
+        assert!(text.contains(
+            "\n/segments/ch%20an%3F/%C3%BC%22%2CURI%3D%22x/2024-11-09T00/a%0Ab%20%23%C3%A9%25.ts\n"
+        ));
     }
 }
