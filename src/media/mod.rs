@@ -7,7 +7,10 @@ pub mod frame;
 pub mod picture;
 mod sound;
 mod source;
+pub mod synthetic;
 pub mod timeline;
+pub mod ts;
+pub mod waveform;
 
 use crate::base::{Result, Timestamp};
 use bytes::Bytes;

@@ -37,7 +37,7 @@ pub struct ClipReader {
     pub demuxer: Demuxer,
     pub video: Option<StreamInfo>,
     pub audio: Option<StreamInfo>,
-    /// `None` when the clip holds no picture with a time.
+    /// `None` when the clip holds neither picture nor sound with a time. Without a picture, the sound is the clock.
     pub anchor: Option<Anchor>,
     /// The usual distance between two pictures, in ticks of the video's time base; 0 when there is one picture.
     pub frame_ticks: i64,
@@ -61,7 +61,8 @@ impl ClipReader {
         let mut pending = VecDeque::new();
         let mut times = Vec::new();
         let mut seen = 0;
-        while let Some(stream) = &video
+        let clock = video.as_ref().or(audio.as_ref());
+        while let Some(stream) = clock
             && seen < LOOK_AHEAD
             && let Some(packet) = demuxer.read()?
         {
@@ -72,10 +73,9 @@ impl ClipReader {
             pending.push_back(packet);
         }
         times.sort_unstable();
-        let first = times.first().copied();
-        let anchor = video.as_ref().zip(first).map(|(stream, ticks)| Anchor {
+        let anchor = clock.zip(times.first()).map(|(stream, ticks)| Anchor {
             wall: clip.start,
-            ticks,
+            ticks: *ticks,
             base: stream.time_base,
         });
         let mut steps: Vec<i64> = times.windows(2).map(|it| it[1] - it[0]).filter(|it| *it > 0).collect();
