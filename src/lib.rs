@@ -8,3 +8,4 @@ pub mod archive;
 pub mod base;
 pub mod media;
 pub mod packaging;
+pub mod render;
