@@ -1,1 +1,4 @@
-fn main() {}
+//! One integration binary.
+
+mod barcode;
+mod layers;
