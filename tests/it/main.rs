@@ -1,4 +1,5 @@
-//! One integration binary.
+//! One integration binary: the real server over temporary archives, and the rules of the house.
 
 mod barcode;
+mod golden;
 mod layers;
