@@ -232,6 +232,52 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_record_agrees_with_itself() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let shared = folder_from("MOVIOLA_REFERENCE").unwrap_or_else(|| package.join("../shared"));
+        let file = shared.join("reference/restreamer-golden.jsonl");
+        if !file.is_file() {
+            return;
+        }
+        // An archive that has every channel of the listing.
+        let archive = Archive { root: tempfile::tempdir().unwrap().keep(), full: true, exact: true };
+        let entries = record::read(&file);
+        for channel in entries
+            .iter()
+            .filter(|entry| entry.id == "files-001")
+            .flat_map(|e| e.json_sorted.iter().flatten())
+        {
+            std::fs::create_dir_all(archive.root.join(channel)).unwrap();
+        }
+        for entry in &entries {
+            // Entries whose body the record kept, answered with exactly that.
+            let Some(text) = &entry.text else { continue };
+            let answer = Answer {
+                status: entry.status,
+                headers: entry.headers.clone(),
+                body: text.clone().into_bytes(),
+                complete: true,
+            };
+            let differences = compare::compare(entry, &answer, &archive);
+            assert!(
+                differences.iter().all(|difference| difference.aspect == "type"),
+                "{}: {differences:?}",
+                entry.id
+            );
+            if entry.group == "media" && entry.status == 200 && entry.method == "GET" {
+                assert_eq!(&playlist::Media::parse(text).unwrap().as_recorded(), text, "{}", entry.id);
+            }
+        }
+        std::fs::remove_dir_all(&archive.root).unwrap();
+    }
+
+    #[test]
+    fn the_table_of_the_documentation_can_be_read() {
+        let document = include_str!("../../docs/api.md");
+        assert!(table::parse(document, compare::ASPECTS).unwrap().len() > 5);
+    }
+
+    #[test]
     fn the_address_is_found_in_what_the_server_prints() {
         let found = |line: &str| address_in(line).map(|address| address.to_string());
         assert_eq!(found("listening on http://127.0.0.1:8000"), Some("127.0.0.1:8000".into()));
