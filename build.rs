@@ -69,10 +69,9 @@ fn revision() -> Option<String> {
     // HEAD moves when a branch is checked out; its log grows with each commit. In a linked worktree both lie
     // outside the checkout, so git is asked where.
     for name in ["HEAD", "logs/HEAD"] {
-        if let Some(path) = git(&["rev-parse", "--path-format=absolute", "--git-path", name]) {
-            if Path::new(&path).exists() {
-                println!("cargo::rerun-if-changed={path}");
-            }
+        let path = git(&["rev-parse", "--path-format=absolute", "--git-path", name]);
+        if let Some(path) = path.filter(|path| Path::new(path).exists()) {
+            println!("cargo::rerun-if-changed={path}");
         }
     }
     git(&["rev-parse", "--short=12", "HEAD"])

@@ -159,19 +159,14 @@ fn body(entry: &Entry, answer: &Answer, archive: &Archive, found: &mut Vec<Diffe
         },
         // Of cuts only the rough one is the archive's own bytes; what is in the others is tested elsewhere.
         "cut" if !entry.target.contains("type=rough") => {
-            if bytes.is_empty() {
-                found.push(differs("body", "empty", format!("{} bytes", entry.body_len)));
-            }
+            found.extend(
+                bytes.is_empty().then(|| differs("body", "empty", format!("{} bytes", entry.body_len))),
+            );
         }
         "segments" | "cut" if archive.exact && entry.stable_body => {
-            if bytes.len() as u64 != entry.body_len || hex_digest(&bytes) != entry.body_sha256 {
-                let here = format!("{} bytes, sha256 {}", bytes.len(), hex_digest(&bytes));
-                found.push(differs(
-                    "body",
-                    here,
-                    format!("{} bytes, sha256 {}", entry.body_len, entry.body_sha256),
-                ));
-            }
+            let here = format!("{} bytes, sha256 {}", bytes.len(), hex_digest(&bytes));
+            let there = format!("{} bytes, sha256 {}", entry.body_len, entry.body_sha256);
+            found.extend((here != there).then(|| differs("body", here, there)));
         }
         _ => {}
     }
