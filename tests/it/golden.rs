@@ -5,6 +5,7 @@
 //!
 //! - MOVIOLA_REFERENCE: the folder with `reference/` and `tools/`; `../shared` when unset. Without it the test skips.
 //! - MOVIOLA_REFERENCE_ARCHIVE: an archive made before; otherwise one is made under the target folder.
+//! - MOVIOLA_GOLDEN_AT: ADDRESS:PORT of a server that runs over that archive already; otherwise one is started.
 
 mod archive;
 mod compare;
@@ -156,7 +157,12 @@ fn answers_are_the_recorded_ones_or_deliberately_different() {
         let known = row.explains() || entries.iter().any(|entry| row.names(&entry.id));
         assert!(known, "docs/api.md:{}: no entry of the record has these ids", row.line);
     }
-    let server = Server::start(&archive.root);
+    let running = std::env::var("MOVIOLA_GOLDEN_AT").ok().filter(|value| !value.is_empty());
+    let mut started = None;
+    let address = match running {
+        Some(address) => address.parse().expect("MOVIOLA_GOLDEN_AT is ADDRESS:PORT"),
+        None => started.insert(Server::start(&archive.root)).address,
+    };
     let (mut same, mut later, mut absent, mut covered) = (0, 0, 0, 0);
     let mut used = vec![false; rows.len()];
     let mut open = Vec::new();
@@ -170,7 +176,7 @@ fn answers_are_the_recorded_ones_or_deliberately_different() {
             continue;
         }
         let told = format!("{} {} {}", entry.id, entry.method, shortened(&entry.target));
-        let answer = match ask(entry, server.address) {
+        let answer = match ask(entry, address) {
             Ok(answer) => answer,
             Err(error) => {
                 open.push(format!("{told}\n    no answer: {error}; recorded: {}", entry.status));

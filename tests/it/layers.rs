@@ -20,8 +20,8 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("config", &["base"]),
     // 3: the uses
     ("render", &["base", "archive", "media", "pool", "packaging", "config"]),
-    ("live", &["base", "archive", "media", "pool", "packaging", "config"]),
-    ("jobs", &["base", "archive", "media", "pool", "packaging", "config"]),
+    ("live", &["base", "archive", "media", "pool", "packaging"]),
+    ("jobs", &["base", "archive", "media", "pool", "packaging"]),
     // 4
     ("http", &["base", "archive", "media", "pool", "packaging", "config", "render", "live", "jobs"]),
     // 5: the only file that knows everybody
