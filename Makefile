@@ -15,7 +15,7 @@ SHELL := /bin/bash
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
-	@echo '  LISTEN=127.0.0.1:8000  MOVIOLA_ARCHIVE=DIR  DEMO_MINUTES=3  CARGO_TARGET_DIR=target'
+	@echo '  LISTEN=127.0.0.1:8000  MOVIOLA_ARCHIVE=DIR  DEMO_MINUTES=3  CARGO_TARGET_DIR=target  NO_INSTALL=1'
 
 run: ## build and serve MOVIOLA_ARCHIVE, or a demo archive made in ./demo
 	@scripts/prepare.sh build

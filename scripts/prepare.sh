@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Brings a Debian 12/13 or Ubuntu 24.04 machine to the point where cargo can build Moviola.
 # usage: prepare.sh [build|test]    `test` adds what the tests compare against (ffmpeg, python3, a font).
-# Says nothing and changes nothing when everything is there. MOVIOLA_NO_INSTALL=1: look, but never install.
+# Says nothing and changes nothing when everything is there. NO_INSTALL=1: look, but never install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-build}
@@ -44,7 +44,7 @@ look() {
 
 install_packages() {
     local line="apt-get install -y --no-install-recommends ${packages[*]}" as=()
-    if [ "${MOVIOLA_NO_INSTALL:-}" = 1 ] || ! has apt-get; then
+    if [ "${NO_INSTALL:-}" = 1 ] || ! has apt-get; then
         say "these packages are missing and were not installed; run as root: $line"
         exit 1
     fi
@@ -90,7 +90,7 @@ rust_min=$(sed -n 's/^rust-version *= *"\(.*\)"/\1/p' Cargo.toml)
 rust_now() { cargo --version 2>/dev/null | awk '{ print $2; exit }'; }
 now=$(rust_now || true)
 if [ -z "$now" ] || ! at_least "$now" "$rust_min"; then
-    if [ "${MOVIOLA_NO_INSTALL:-}" = 1 ]; then
+    if [ "${NO_INSTALL:-}" = 1 ]; then
         say "Moviola needs Rust $rust_min or later (found: ${now:-none}); see https://rustup.rs"
         exit 1
     fi
@@ -110,7 +110,7 @@ if [ -z "$now" ] || ! at_least "$now" "$rust_min"; then
     fi
 fi
 if [ "$what" = test ] && { ! cargo fmt --version || ! cargo clippy --version; } >/dev/null 2>&1; then
-    if [ "${MOVIOLA_NO_INSTALL:-}" != 1 ] && has rustup; then
+    if [ "${NO_INSTALL:-}" != 1 ] && has rustup; then
         rustup component add rustfmt clippy >/dev/null
     else
         say "cargo fmt and cargo clippy are needed for the tests; install rustfmt and clippy"

@@ -40,7 +40,14 @@ impl Server {
     // The tested binary is a process of its own, as in production.
     #[allow(clippy::disallowed_methods)]
     fn start(archive: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_moviola"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_moviola"));
+        // Whatever is configured for another server, and this test's own variables, which are no keys.
+        for (name, _) in
+            std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("MOVIOLA_"))
+        {
+            command.env_remove(name);
+        }
+        let mut process = command
             .arg("serve")
             .arg("--archive")
             .arg(archive)
