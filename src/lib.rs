@@ -4,5 +4,7 @@
 //! `render` joins archive, media, pool and packaging for one request; those four do not know each other;
 //! `base` holds the words all of them use. ARCHITECTURE.md has a heading for each.
 
+pub mod archive;
 pub mod base;
 pub mod media;
+pub mod packaging;

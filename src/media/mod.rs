@@ -1,5 +1,14 @@
 //! libav, and nothing about channels, queues or HTTP. It is given clips, a token and a sink.
 
+mod colour;
+pub mod cut;
+mod ffi;
+pub mod frame;
+pub mod picture;
+mod sound;
+mod source;
+pub mod timeline;
+
 use crate::base::{Result, Timestamp};
 use bytes::Bytes;
 use std::path::PathBuf;
