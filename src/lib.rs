@@ -6,3 +6,4 @@
 
 pub mod base;
 pub mod media;
+pub mod pool;
