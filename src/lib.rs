@@ -5,5 +5,6 @@
 //! `base` holds the words all of them use. ARCHITECTURE.md has a heading for each.
 
 pub mod base;
+pub mod config;
 pub mod media;
 pub mod pool;
