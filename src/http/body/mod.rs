@@ -1,0 +1,172 @@
+//! Bodies: files with ranges and validators, streams from a worker, small texts. Cache lifetimes live here.
+
+mod condition;
+mod file;
+mod range;
+mod stream;
+mod watch;
+
+pub use file::serve as file;
+pub use stream::streamed;
+pub use watch::{Connection, Watched};
+
+use crate::base::{Error, Result};
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::header::{self, ContentEncoding};
+use actix_web::{HttpRequest, HttpResponse};
+use base64::Engine;
+use bytes::Bytes;
+use condition::Verdict;
+use flate2::{Compression, write::GzEncoder};
+use sha2::{Digest, Sha256};
+use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// How long an answer may be kept by whoever passes it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// Ask again each time; a validator makes that cheap. For what may change while its address stays.
+    Revalidate,
+    /// Never keep it: metrics, health, errors.
+    Never,
+}
+
+impl Cache {
+    pub const fn header(self) -> (header::HeaderName, &'static str) {
+        let value = match self {
+            Self::Revalidate => "no-cache",
+            Self::Never => "no-store",
+        };
+        (header::CACHE_CONTROL, value)
+    }
+}
+
+/// Bytes made in memory, with a tag of their own content.
+pub struct Small {
+    pub content_type: &'static str,
+    pub bytes: Bytes,
+    pub cache: Cache,
+    /// True when `bytes` are already gzip'd.
+    pub gzipped: bool,
+}
+
+impl Small {
+    pub fn new(content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
+        Self { content_type, bytes: bytes.into(), cache: Cache::Revalidate, gzipped: false }
+    }
+
+    pub fn never_kept(self) -> Self {
+        Self { cache: Cache::Never, ..self }
+    }
+
+    /// The answer: 304 when the client has these bytes.
+    pub fn respond(self, request: &HttpRequest) -> HttpResponse {
+        let mut response = HttpResponse::Ok();
+        response.insert_header(self.cache.header());
+        if self.cache == Cache::Revalidate {
+            // 96 bits of SHA-256: a coincidence is not to be had.
+            let digest = Sha256::digest(&self.bytes);
+            let tag = format!("\"{}\"", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..12]));
+            response.insert_header((header::ETAG, tag.as_str()));
+            if condition::weigh(request.headers(), &tag, None) == Verdict::NotModified {
+                response.status(actix_web::http::StatusCode::NOT_MODIFIED);
+                return response.finish();
+            }
+        }
+        response.content_type(self.content_type);
+        if self.gzipped {
+            response.insert_header(ContentEncoding::Gzip);
+        }
+        response.body(BoxBody::new(Slices(self.bytes)))
+    }
+}
+
+/// Does the client take gzip? (`Accept-Encoding: gzip`, not with a weight of 0.)
+pub fn takes_gzip(request: &HttpRequest) -> bool {
+    request.headers().get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').any(|item| {
+            let mut words = item.split(';').map(str::trim);
+            let gzip = words.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            let refused = words.any(|word| {
+                word.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
+            });
+            gzip && !refused
+        })
+    })
+}
+
+/// Blocking: 4 MB of playlist take about 20 ms, so it runs on the pool.
+pub fn gzip(bytes: &[u8]) -> Result<Bytes> {
+    let broken = |fault| Error::internal("the answer could not be compressed").with_cause(fault);
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
+    encoder.write_all(bytes).map_err(|fault: std::io::Error| broken(fault))?;
+    encoder.finish().map(Bytes::from).map_err(broken)
+}
+
+/// Bytes handed over a slice at a time: the connection copies what it is given, and a playlist of megabytes is
+/// not to sit there twice for each slow client.
+struct Slices(Bytes);
+
+const SLICE: usize = 64 << 10;
+
+impl MessageBody for Slices {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let count = self.0.len().min(SLICE);
+        Poll::Ready(Some(Ok(self.0.split_to(count))))
+    }
+
+    fn try_into_bytes(self) -> std::result::Result<Bytes, Self> {
+        Ok(self.0)
+    }
+}
+
+/// The answer to HEAD: a length and not a byte.
+pub struct Headless(pub BodySize);
+
+impl MessageBody for Headless {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn gzip_is_used_only_where_it_is_taken() {
+        let takes = |value: &str| {
+            takes_gzip(&TestRequest::default().insert_header((header::ACCEPT_ENCODING, value)).to_http_request())
+        };
+        assert!(takes("gzip") && takes("deflate, GZIP;q=0.5") && takes("br, gzip"));
+        assert!(!takes("br") && !takes("gzip;q=0") && !takes("*;q=0.1") && !takes("") && !takes("gzip;q=0.000"));
+        assert!(!takes_gzip(&TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn a_small_body_is_sent_once() {
+        let first = Small::new("text/plain", "hello").respond(&TestRequest::default().to_http_request());
+        let tag = first.headers().get(header::ETAG).unwrap().clone();
+        assert_eq!(first.status(), 200);
+        let again = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag)).to_http_request();
+        assert_eq!(Small::new("text/plain", "hello").respond(&again).status(), 304);
+        assert_eq!(Small::new("text/plain", "other").respond(&again).status(), 200);
+    }
+}
