@@ -6,7 +6,7 @@
 mod load;
 mod units;
 
-pub use load::{Sources, load};
+pub use load::{Sources, environment, load};
 pub use units::{ByteSize, Length};
 
 use serde::{Deserialize, Serialize};

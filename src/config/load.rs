@@ -15,6 +15,13 @@ pub struct Sources<'a> {
     pub flags: Vec<(String, String)>,
 }
 
+/// The process's environment. Names and values that are not UTF-8 are none of ours.
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
 /// Names with the prefix that are no keys: MOVIOLA_CONFIG names the file itself.
 const NOT_KEYS: [&str; 1] = ["MOVIOLA_CONFIG"];
 

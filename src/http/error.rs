@@ -57,7 +57,8 @@ impl Problem {
     /// 405, naming the methods the path has.
     pub fn method(allow: &'static str) -> Self {
         let detail = format!("This address answers {allow} only.");
-        let problem = Self::other(StatusCode::METHOD_NOT_ALLOWED, Kind::Invalid, "method-not-allowed", detail);
+        let problem =
+            Self::other(StatusCode::METHOD_NOT_ALLOWED, Kind::Invalid, "method-not-allowed", detail);
         Self { allow: Some(allow), ..problem }
     }
 

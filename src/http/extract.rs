@@ -20,9 +20,9 @@ impl<'a> Path<'a> {
     /// Component `index` (the route's first word is 0), decoded exactly once; `what` names it in errors.
     fn decoded(&self, index: usize, what: &'static str) -> Result<Cow<'a, str>> {
         let raw = self.0.get(index).ok_or_else(nothing_here)?;
-        percent_decode_str(raw)
-            .decode_utf8()
-            .map_err(|_| Error::invalid("not-utf-8", what, format!("Bad {what}: Must be percent-encoded UTF-8")))
+        percent_decode_str(raw).decode_utf8().map_err(|_| {
+            Error::invalid("not-utf-8", what, format!("Bad {what}: Must be percent-encoded UTF-8"))
+        })
     }
 
     /// Component `index` without the extension its route has.
@@ -108,17 +108,13 @@ impl Query {
     }
 
     /// The first value of `key`.
-    pub fn text(&self, key: &str) -> Result<Option<&str>> {
-        self.all(key).next().transpose()
+    pub fn text<'a>(&'a self, key: &str) -> Result<Option<&'a str>> {
+        self.0.iter().find(|(name, _)| name == key).map(|(_, value)| readable(key, value)).transpose()
     }
 
     /// Every value of `key`, for parameters that are lists.
     pub fn all<'a>(&'a self, key: &'a str) -> impl Iterator<Item = Result<&'a str>> {
-        self.0.iter().filter(move |(name, _)| name == key).map(move |(_, value)| {
-            value
-                .as_deref()
-                .ok_or_else(|| Error::invalid("not-utf-8", key, format!("{key} must be percent-encoded UTF-8")))
-        })
+        self.0.iter().filter(move |(name, _)| name == key).map(move |(_, value)| readable(key, value))
     }
 
     pub fn timestamp(&self, key: &str) -> Result<Option<Timestamp>> {
@@ -127,7 +123,11 @@ impl Query {
 
     pub fn required_timestamp(&self, key: &str) -> Result<Timestamp> {
         self.timestamp(key)?.ok_or_else(|| {
-            Error::invalid("missing-parameter", key, format!("The parameter {key} is required: an ISO 8601 time in UTC"))
+            Error::invalid(
+                "missing-parameter",
+                key,
+                format!("The parameter {key} is required: an ISO 8601 time in UTC"),
+            )
         })
     }
 
@@ -137,7 +137,9 @@ impl Query {
             None => Ok(false),
             Some(text) if text.eq_ignore_ascii_case("true") => Ok(true),
             Some(text) if text.eq_ignore_ascii_case("false") => Ok(false),
-            Some(_) => Err(Error::invalid("invalid-boolean", key, format!("{key} must be one of: true, false"))),
+            Some(_) => {
+                Err(Error::invalid("invalid-boolean", key, format!("{key} must be one of: true, false")))
+            }
         }
     }
 
@@ -170,6 +172,11 @@ impl Query {
         }
         text
     }
+}
+
+fn readable<'a>(key: &str, value: &'a Option<String>) -> Result<&'a str> {
+    let unreadable = || Error::invalid("not-utf-8", key, format!("{key} must be percent-encoded UTF-8"));
+    value.as_deref().ok_or_else(unreadable)
 }
 
 /// The largest picture side.
@@ -236,7 +243,8 @@ mod tests {
 
     #[test]
     fn queries_take_the_first_value_and_ignore_the_rest() {
-        let query = Query::parse("start=2024-11-09+12%3A50&start=x&t=1&%ff=1&bad=%ff&flag=TRUE&x=&size= 10x1_0");
+        let query =
+            Query::parse("start=2024-11-09+12%3A50&start=x&t=1&%ff=1&bad=%ff&flag=TRUE&x=&size= 10x1_0");
         assert_eq!(query.timestamp("start").unwrap().unwrap().to_string(), "2024-11-09T12:50:00.000000");
         assert_eq!(query.text("bad").unwrap_err().code, "not-utf-8");
         assert!(query.boolean("flag").unwrap() && !query.boolean("none").unwrap());

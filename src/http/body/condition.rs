@@ -30,7 +30,10 @@ fn whole_seconds(time: SystemTime) -> SystemTime {
 /// Does a list of entity tags hold `etag` (quoted)? Weak comparison takes `W/"x"` for `"x"`.
 fn lists(list: &str, etag: &str, weak: bool) -> bool {
     list.trim() == "*"
-        || list.split(',').map(str::trim).any(|one| one == etag || (weak && one.strip_prefix("W/") == Some(etag)))
+        || list
+            .split(',')
+            .map(str::trim)
+            .any(|one| one == etag || (weak && one.strip_prefix("W/") == Some(etag)))
 }
 
 /// Weighs the conditions in the order of §13.2.2. `etag` is quoted and strong.

@@ -161,7 +161,11 @@ impl Pieces {
         let length = (chunk.end - chunk.start) as usize;
         self.reader.pool.submit(Lane::Disk, &self.reader.token, move |_| {
             let bytes = source.read_at(chunk.start, length)?;
-            if bytes.len() == length { Ok(bytes) } else { Err(Error::internal("a file changed while it was read")) }
+            if bytes.len() == length {
+                Ok(bytes)
+            } else {
+                Err(Error::internal("a file changed while it was read"))
+            }
         })
     }
 

@@ -6,20 +6,17 @@ mod range;
 mod stream;
 mod watch;
 
-pub use file::serve as file;
+pub use file::{Reader, serve as file};
 pub use stream::streamed;
 pub use watch::{Connection, Watched};
 
-use crate::base::{Error, Result};
+use crate::render::bytes::Made;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, ContentEncoding};
 use actix_web::{HttpRequest, HttpResponse};
-use base64::Engine;
 use bytes::Bytes;
 use condition::Verdict;
-use flate2::{Compression, write::GzEncoder};
-use sha2::{Digest, Sha256};
-use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -42,44 +39,33 @@ impl Cache {
     }
 }
 
-/// Bytes made in memory, with a tag of their own content.
-pub struct Small {
-    pub content_type: &'static str,
-    pub bytes: Bytes,
-    pub cache: Cache,
-    /// True when `bytes` are already gzip'd.
-    pub gzipped: bool,
+/// Answers with bytes made in memory: 304 when the client has them.
+pub fn made(request: &HttpRequest, content_type: &'static str, made: Made) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    let tag = format!("\"{}\"", made.tag);
+    response.insert_header(Cache::Revalidate.header()).insert_header((header::ETAG, tag.as_str()));
+    if condition::weigh(request.headers(), &tag, None) == Verdict::NotModified {
+        return response.status(StatusCode::NOT_MODIFIED).finish();
+    }
+    response.content_type(content_type);
+    if made.gzipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    response.body(BoxBody::new(Slices(made.bytes)))
 }
 
-impl Small {
-    pub fn new(content_type: &'static str, bytes: impl Into<Bytes>) -> Self {
-        Self { content_type, bytes: bytes.into(), cache: Cache::Revalidate, gzipped: false }
-    }
+/// Answers with a text nobody may keep.
+pub fn passing(content_type: &'static str, bytes: impl Into<Bytes>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(content_type).insert_header(Cache::Never.header());
+    response.body(BoxBody::new(Slices(bytes.into())))
+}
 
-    pub fn never_kept(self) -> Self {
-        Self { cache: Cache::Never, ..self }
-    }
-
-    /// The answer: 304 when the client has these bytes.
-    pub fn respond(self, request: &HttpRequest) -> HttpResponse {
-        let mut response = HttpResponse::Ok();
-        response.insert_header(self.cache.header());
-        if self.cache == Cache::Revalidate {
-            // 96 bits of SHA-256: a coincidence is not to be had.
-            let digest = Sha256::digest(&self.bytes);
-            let tag = format!("\"{}\"", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&digest[..12]));
-            response.insert_header((header::ETAG, tag.as_str()));
-            if condition::weigh(request.headers(), &tag, None) == Verdict::NotModified {
-                response.status(actix_web::http::StatusCode::NOT_MODIFIED);
-                return response.finish();
-            }
-        }
-        response.content_type(self.content_type);
-        if self.gzipped {
-            response.insert_header(ContentEncoding::Gzip);
-        }
-        response.body(BoxBody::new(Slices(self.bytes)))
-    }
+/// The answer to HEAD of what is made on demand: nothing is run, and the length is not known.
+pub fn unmade(content_type: &'static str) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(content_type).insert_header(Cache::Revalidate.header());
+    response.body(BoxBody::new(Headless(BodySize::Stream)))
 }
 
 /// Does the client take gzip? (`Accept-Encoding: gzip`, not with a weight of 0.)
@@ -89,19 +75,13 @@ pub fn takes_gzip(request: &HttpRequest) -> bool {
             let mut words = item.split(';').map(str::trim);
             let gzip = words.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
             let refused = words.any(|word| {
-                word.strip_prefix("q=").and_then(|weight| weight.parse::<f32>().ok()).is_some_and(|q| q <= 0.0)
+                word.strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .is_some_and(|q| q <= 0.0)
             });
             gzip && !refused
         })
     })
-}
-
-/// Blocking: 4 MB of playlist take about 20 ms, so it runs on the pool.
-pub fn gzip(bytes: &[u8]) -> Result<Bytes> {
-    let broken = |fault| Error::internal("the answer could not be compressed").with_cause(fault);
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len() / 8), Compression::fast());
-    encoder.write_all(bytes).map_err(|fault: std::io::Error| broken(fault))?;
-    encoder.finish().map(Bytes::from).map_err(broken)
 }
 
 /// Bytes handed over a slice at a time: the connection copies what it is given, and a playlist of megabytes is
@@ -153,20 +133,25 @@ mod tests {
     #[test]
     fn gzip_is_used_only_where_it_is_taken() {
         let takes = |value: &str| {
-            takes_gzip(&TestRequest::default().insert_header((header::ACCEPT_ENCODING, value)).to_http_request())
+            takes_gzip(
+                &TestRequest::default().insert_header((header::ACCEPT_ENCODING, value)).to_http_request(),
+            )
         };
         assert!(takes("gzip") && takes("deflate, GZIP;q=0.5") && takes("br, gzip"));
-        assert!(!takes("br") && !takes("gzip;q=0") && !takes("*;q=0.1") && !takes("") && !takes("gzip;q=0.000"));
+        assert!(
+            !takes("br") && !takes("gzip;q=0") && !takes("*;q=0.1") && !takes("") && !takes("gzip;q=0.000")
+        );
         assert!(!takes_gzip(&TestRequest::default().to_http_request()));
     }
 
     #[test]
-    fn a_small_body_is_sent_once() {
-        let first = Small::new("text/plain", "hello").respond(&TestRequest::default().to_http_request());
+    fn bytes_the_client_has_are_not_sent_again() {
+        let first = made(&TestRequest::default().to_http_request(), "text/plain", Made::new("hello"));
         let tag = first.headers().get(header::ETAG).unwrap().clone();
         assert_eq!(first.status(), 200);
         let again = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag)).to_http_request();
-        assert_eq!(Small::new("text/plain", "hello").respond(&again).status(), 304);
-        assert_eq!(Small::new("text/plain", "other").respond(&again).status(), 200);
+        assert_eq!(made(&again, "text/plain", Made::new("hello")).status(), 304);
+        assert_eq!(made(&again, "text/plain", Made::new("hello").gzip().unwrap()).status(), 200);
+        assert_eq!(made(&again, "text/plain", Made::new("other")).status(), 200);
     }
 }

@@ -109,7 +109,9 @@ mod tests {
     #[test]
     fn refuses_the_rest() {
         let many = format!("bytes={}", (0..17).map(|n| format!("{n}-{n}")).collect::<Vec<_>>().join(","));
-        for header in ["bytes=5-2", "bytes=abc", "bytes=", "bytes=,", "bytes=1000-", "bytes=-0", "bytes=--1", &many] {
+        for header in
+            ["bytes=5-2", "bytes=abc", "bytes=", "bytes=,", "bytes=1000-", "bytes=-0", "bytes=--1", &many]
+        {
             assert!(matches!(read(header, 1000), Wanted::Refused(_)), "{header}");
         }
         assert!(matches!(read("bytes=0-", 0), Wanted::Refused(_)));

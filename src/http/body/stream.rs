@@ -14,7 +14,10 @@ use std::task::{Context, Poll, ready};
 pub fn streamed(content_type: &str, streaming: Streaming) -> HttpResponse {
     let Streaming { first, rest, end } = streaming;
     let body = Body { first: Some(first), rest, end, over: false };
-    HttpResponse::Ok().content_type(content_type).insert_header(Cache::Revalidate.header()).body(BoxBody::new(body))
+    HttpResponse::Ok()
+        .content_type(content_type)
+        .insert_header(Cache::Revalidate.header())
+        .body(BoxBody::new(body))
 }
 
 struct Body {

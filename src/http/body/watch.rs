@@ -84,7 +84,10 @@ impl MessageBody for Watched {
         self.inner.size()
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let polled = Pin::new(&mut self.inner).poll_next(context);
         self.pulse.asked.set(Instant::now());
         self.pulse.empty_handed.set(polled.is_pending());
