@@ -52,7 +52,7 @@ fn parse(text: &str, units: &[(&str, u64)], default: &str) -> Option<u64> {
 }
 
 fn print(f: &mut fmt::Formatter<'_>, value: u64, units: &[(&str, u64)]) -> fmt::Result {
-    match units.iter().find(|(_, factor)| value >= *factor && value % factor == 0) {
+    match units.iter().find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor)) {
         Some((name, factor)) => write!(f, "{} {name}", value / factor),
         None => write!(f, "{value} {}", units[units.len() - 1].0),
     }

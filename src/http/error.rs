@@ -32,7 +32,7 @@ const RETRY_AFTER_SECONDS: u32 = 1;
 /// the request's id at hand.
 #[derive(Debug, Clone)]
 pub struct Problem {
-    error: Error,
+    error: Box<Error>,
     status: StatusCode,
     allow: Option<&'static str>,
     content_range: Option<String>,
@@ -40,7 +40,7 @@ pub struct Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self { status: status(error.kind), error, allow: None, content_range: None }
+        Self { status: status(error.kind), error: Box::new(error), allow: None, content_range: None }
     }
 }
 
