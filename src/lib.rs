@@ -4,8 +4,13 @@
 //! `render` joins archive, media, pool and packaging for one request; those four do not know each other;
 //! `base` holds the words all of them use. ARCHITECTURE.md has a heading for each.
 
+pub mod app;
 pub mod archive;
 pub mod base;
+pub mod cli;
+pub mod config;
+pub mod http;
 pub mod media;
 pub mod packaging;
+pub mod pool;
 pub mod render;

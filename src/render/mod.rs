@@ -1,3 +1,96 @@
-//! The uses: archive, media, pool and packaging joined for one request.
+//! The uses: "this channel, this span" becomes bytes. Joins archive, media, pool and packaging, so that a handler
+//! above needs to know none of them, and the command line runs the same code.
 
+pub mod bytes;
+pub mod cut;
 pub mod demo;
+pub mod files;
+pub mod frame;
+pub mod playlist;
+pub mod rough;
+pub mod waveform;
+
+use crate::archive::{Archive, Selection};
+use crate::base::metrics::Metrics;
+use crate::base::{Channel, Error, Kind, Quality, Result, Span, Token};
+use crate::config::Config;
+use crate::pool::{Lane, Pool};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// What every use needs. Cloning shares it.
+#[derive(Clone)]
+pub struct Render(Arc<Parts>);
+
+pub struct Parts {
+    pub archive: Archive,
+    pub pool: Pool,
+    pub config: Config,
+    pub metrics: Metrics,
+    /// Cancelled when the grace of a shutdown is over; every piece of work hangs below it.
+    pub stop: Token,
+}
+
+impl Deref for Render {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Render {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// Asks the archive on the disk lane.
+    pub async fn ask<T, F>(&self, question: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Archive, &Token) -> Result<T> + Send + 'static,
+    {
+        let parts = self.clone();
+        self.pool.submit(Lane::Disk, &self.stop, move |token| question(&parts.archive, token))?.await
+    }
+}
+
+/// Holes named in one error: a span of years over a few minutes of content has thousands.
+const HOLES_NAMED: usize = 100;
+
+/// What the archive has for `span`, or [`Kind::Holes`] where it has nothing, or not all and holes are not allowed.
+fn select(
+    archive: &Archive,
+    channel: &Channel,
+    quality: &Quality,
+    span: Span,
+    allow_holes: bool,
+) -> Result<Selection> {
+    let selection = archive.select(channel, quality, span)?;
+    if !allow_holes && !selection.is_unbroken() {
+        let detail = "Requested time range contains holes or is incomplete.";
+        let mut holes = selection.holes();
+        holes.truncate(HOLES_NAMED);
+        return Err(Error::new(Kind::Holes, "holes", detail).with_holes(holes));
+    }
+    if selection.is_empty() {
+        return Err(no_content(span));
+    }
+    Ok(selection)
+}
+
+fn no_content(span: Span) -> Error {
+    let detail = "We have no content available within the requested time range.";
+    Error::new(Kind::Holes, "no-content", detail).with_holes(vec![span])
+}
+
+/// A limit on a span, in the words clients know; `limit` is a whole number of hours or said in its own unit.
+fn within(span: Span, limit: crate::config::Length, what: &str) -> Result<()> {
+    if u128::try_from(span.micros()).unwrap_or(0) <= limit.0.as_micros() {
+        return Ok(());
+    }
+    let limit = match limit.0.as_secs() {
+        seconds if seconds > 0 && seconds % 3600 == 0 => format!("{} hours", seconds / 3600),
+        _ => limit.to_string(),
+    };
+    Err(Error::invalid("range-too-long", "end", format!("{what} may not be longer than {limit}")))
+}

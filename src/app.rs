@@ -1,0 +1,122 @@
+//! The only file that knows everybody: builds in order, stops in reverse order.
+
+use crate::archive::{Archive, Limits};
+use crate::base::metrics::Metrics;
+use crate::base::{Error, Result, Token};
+use crate::config::Config;
+use crate::http;
+use crate::pool::{self, LaneOptions, Pool};
+use crate::render::{Parts, Render};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
+
+/// A server that is built and listens, and answers once it is [run](App::run).
+pub struct App {
+    render: Render,
+    listener: TcpListener,
+    address: SocketAddr,
+    stop: Arc<Notify>,
+}
+
+/// Stops a running server from another thread, as SIGTERM does.
+#[derive(Clone)]
+pub struct Stopper(Arc<Notify>);
+
+impl Stopper {
+    pub fn stop(&self) {
+        // Kept when nobody waits yet.
+        self.0.notify_one();
+    }
+}
+
+/// Builds what the uses need: archive, pool, metrics. The command line uses it without a server.
+pub fn build(config: Config) -> Result<Render> {
+    if config.archive.as_os_str().is_empty() {
+        let detail = "no archive is configured: use --archive DIR, MOVIOLA_ARCHIVE or the key archive";
+        return Err(Error::invalid("no-archive", "archive", detail));
+    }
+    let metrics = Metrics::new();
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    metrics.start_time.set(now.as_secs_f64());
+    let limits = Limits { listing_segments: config.listing.max_segments, ..Limits::default() };
+    let archive = Archive::open(&config.archive, limits, metrics.clone())?;
+    let pool = Pool::start(&lanes(&config), &metrics)?;
+    let stop = Token::root();
+    Ok(Render::new(Parts { archive, pool, config, metrics, stop }))
+}
+
+fn lanes(config: &Config) -> pool::Options {
+    let pool = &config.pool;
+    let lane = |seats, queue, max_wait, nice| LaneOptions { seats, queue, max_wait, nice };
+    pool::Options {
+        interactive: lane(pool.interactive_seats, pool.interactive_queue, Some(pool.queue_wait.0), 0),
+        // A cut may wait for the cut before it, however long that takes: its queue is short instead.
+        batch: lane(pool.batch_seats, pool.batch_queue, None, pool.batch_nice),
+        disk: lane(pool.disk_seats, pool.disk_queue, None, 0),
+    }
+}
+
+impl App {
+    /// Builds everything and listens.
+    pub fn new(config: Config) -> Result<Self> {
+        let refused = |fault: std::io::Error| {
+            Error::invalid("listen", "listen", format!("{} cannot be listened on: {fault}", config.listen))
+        };
+        let listener = TcpListener::bind(config.listen).map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        Ok(Self { render: build(config)?, listener, address, stop: Arc::new(Notify::new()) })
+    }
+
+    /// Where it listens; the port is the real one.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn stopper(&self) -> Stopper {
+        Stopper(Arc::clone(&self.stop))
+    }
+
+    pub fn render(&self) -> &Render {
+        &self.render
+    }
+
+    /// Serves until SIGTERM, SIGINT or a [`Stopper`]; then finishes what is at hand within the grace, cancels the
+    /// rest, and returns when no thread is left.
+    pub fn run(self) -> Result<()> {
+        let broken = |fault: std::io::Error| Error::io("the server cannot run", &fault);
+        let Self { render, listener, stop, .. } = self;
+        let stopping = actix_web::rt::System::new().block_on(async {
+            let server = http::server(&render, listener).map_err(broken)?;
+            let handle = server.handle();
+            let serving = actix_web::rt::spawn(server);
+            let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
+            let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
+            tokio::select! {
+                _ = terminate.recv() => tracing::info!("SIGTERM: stopping"),
+                _ = interrupt.recv() => tracing::info!("SIGINT: stopping"),
+                () = stop.notified() => {}
+            }
+            let began = Instant::now();
+            let mut stopped = std::pin::pin!(handle.stop(true));
+            let grace = render.config.shutdown.grace.0;
+            if tokio::time::timeout(grace, &mut stopped).await.is_err() {
+                tracing::warn!("the grace of {grace:?} is over: cancelling what is left");
+                render.stop.cancel();
+                stopped.await;
+            }
+            // The server's own task ends with it; its error, if any, was logged by actix.
+            let _ = serving.await;
+            Ok(began)
+        });
+        let began = stopping?;
+        let left = render.config.shutdown.grace.0.saturating_sub(began.elapsed());
+        render.stop.cancel();
+        if !render.pool.shutdown(left.min(Duration::from_secs(1))) {
+            tracing::error!("a worker did not heed its cancellation and is left behind");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,128 @@
+//! The command line. Each command is one file with one function.
+
+mod config;
+mod serve;
+
+use crate::config::{Config, Sources, environment, load};
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A media server for archives of live video.
+#[derive(Debug, Parser)]
+#[command(name = "moviola", version, about)]
+pub struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve an archive over HTTP.
+    Serve,
+    /// Print the effective configuration as TOML.
+    Config,
+}
+
+/// Where the configuration comes from; every command takes these.
+#[derive(Debug, Args)]
+struct Options {
+    /// The archive's directory.
+    #[arg(long, global = true, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// The address to serve on.
+    #[arg(long, global = true, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// What is logged, for example info or debug.
+    #[arg(long, global = true, value_name = "FILTER")]
+    log: Option<String>,
+    /// The configuration file.
+    #[arg(long, global = true, value_name = "FILE", env = "MOVIOLA_CONFIG")]
+    config: Option<PathBuf>,
+    /// Any key of the configuration, for example pool.batch_seats=2; may be given again.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+impl Options {
+    fn load(&self) -> Result<Config, String> {
+        let mut flags = Vec::new();
+        for pair in &self.set {
+            let (key, value) =
+                pair.split_once('=').ok_or_else(|| format!("--set wants KEY=VALUE, not '{pair}'"))?;
+            flags.push((key.trim().to_owned(), value.to_owned()));
+        }
+        if let Some(archive) = &self.archive {
+            let text = archive.to_str().ok_or("the archive's directory must be named in UTF-8")?;
+            flags.push(("archive".into(), text.to_owned()));
+        }
+        let named = [("listen", &self.listen), ("log", &self.log)];
+        flags.extend(named.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value.clone()?))));
+        load(&Sources { file: self.config.as_deref(), environment: environment(), flags })
+    }
+}
+
+/// Runs what the command line says. Exit code 2 means the configuration is at fault, 1 the work.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let config = match cli.options.load() {
+        Ok(config) => config,
+        Err(fault) => {
+            eprintln!("moviola: {fault}");
+            return ExitCode::from(2);
+        }
+    };
+    if let Err(fault) = log_to_stderr(&config.log) {
+        eprintln!("moviola: {fault}");
+        return ExitCode::from(2);
+    }
+    let done = match cli.command {
+        Command::Serve => serve::run(config),
+        Command::Config => config::run(&config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let cause = error.cause.as_deref().map(|cause| format!(" ({cause})")).unwrap_or_default();
+            eprintln!("moviola: {error}{cause}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn log_to_stderr(filter: &str) -> Result<(), String> {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|fault| format!("log: {fault}"))?;
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    subscriber.try_init().map_err(|fault| fault.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_win_over_set() {
+        let cli = Cli::parse_from([
+            "moviola",
+            "serve",
+            "--archive",
+            "/a",
+            "--set",
+            "cut.crf=20",
+            "--set",
+            "archive=/b",
+        ]);
+        let config = cli.options.load().unwrap();
+        assert_eq!((config.archive, config.cut.crf), (PathBuf::from("/a"), 20));
+        let cli = Cli::parse_from(["moviola", "config", "--set", "crf"]);
+        assert!(cli.options.load().unwrap_err().contains("KEY=VALUE"));
+    }
+}

@@ -1,0 +1,267 @@
+//! The configuration: a TOML file, then the environment, then flags; the later wins. Unknown keys are refused.
+//!
+//! Every key has one environment variable: `MOVIOLA_` and its path in capitals (`pool.batch_seats` is
+//! `MOVIOLA_POOL_BATCH_SEATS`). docs/config.md describes each key; a test keeps the two in step.
+
+mod load;
+mod units;
+
+pub use load::{Sources, environment, load};
+pub use units::{ByteSize, Length};
+
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Everything that can be set.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The archive's directory. Empty: none, and `moviola serve` refuses to start.
+    pub archive: PathBuf,
+    /// The address to serve on; port 0 lets the system choose one.
+    pub listen: SocketAddr,
+    /// What is logged, as tracing-subscriber's filter: `info`, `debug`, `moviola::http=debug,info`.
+    pub log: String,
+    pub http: Http,
+    pub pool: Pool,
+    pub shutdown: Shutdown,
+    pub listing: Listing,
+    pub cut: Cut,
+    pub frame: Frame,
+    pub waveform: Waveform,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Http {
+    /// Threads that speak HTTP. They never decode or read a disk, so few are enough.
+    pub workers: usize,
+    /// Connections held at a time, over all workers; more wait in the system's backlog.
+    pub max_connections: usize,
+    /// How long a client may take no byte of a body before its connection is cut and its worker freed.
+    pub client_stall: Length,
+    /// How long a client may take to send its request's head.
+    pub request_timeout: Length,
+    /// How long an idle connection is kept for the next request.
+    pub keep_alive: Length,
+    /// The longest request line (method, target, version) that is answered; longer is 414.
+    pub request_line: ByteSize,
+    /// The longest sum of request header names and values that is answered; longer is 431.
+    pub request_headers: ByteSize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pool {
+    /// Frames and waveforms worked on at a time.
+    pub interactive_seats: usize,
+    /// Frames and waveforms that may wait; one more is answered 503.
+    pub interactive_queue: usize,
+    /// Full cuts worked on at a time; a cut's encoder uses seats that are idle.
+    pub batch_seats: usize,
+    /// Full cuts that may wait; one more is answered 503.
+    pub batch_queue: usize,
+    /// Listings and file reads at a time.
+    pub disk_seats: usize,
+    /// Listings and file reads that may wait; one more is answered 503.
+    pub disk_queue: usize,
+    /// How long a frame or a waveform may wait for its turn; later it is answered 503.
+    pub queue_wait: Length,
+    /// The nice value of the threads that make full cuts; 0 leaves it alone.
+    pub batch_nice: i32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long requests at hand may go on after SIGTERM before they are cancelled.
+    pub grace: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listing {
+    /// Segment names held in memory, over all hours; the hours used longest ago are forgotten first.
+    pub max_segments: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Cut {
+    /// The x264 preset of a full cut.
+    pub preset: String,
+    /// The x264 quality of a full cut, 0 (lossless) to 51.
+    pub crf: u8,
+    /// Bits a second of a full cut's audio.
+    pub audio_bitrate: u32,
+    /// The longest span of a full cut.
+    pub max_span: Length,
+    /// How long a full cut may take; a cut that is not done then is broken off.
+    pub deadline: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Frame {
+    /// The quality of JPEG frames, 1 to 100.
+    pub jpeg_quality: u8,
+    /// How long a frame may take once it is asked for.
+    pub deadline: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Waveform {
+    /// The longest span of a waveform.
+    pub max_span: Length,
+    /// How long a waveform may take once it is asked for.
+    pub deadline: Length,
+}
+
+const fn seconds(count: u64) -> Length {
+    Length(Duration::from_secs(count))
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            archive: PathBuf::new(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8000)),
+            log: "info".into(),
+            http: Http::default(),
+            pool: Pool::default(),
+            shutdown: Shutdown { grace: seconds(10) },
+            listing: Listing::default(),
+            cut: Cut::default(),
+            frame: Frame::default(),
+            waveform: Waveform::default(),
+        }
+    }
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            workers: 2,
+            max_connections: 1024,
+            client_stall: seconds(30),
+            request_timeout: seconds(10),
+            keep_alive: seconds(30),
+            request_line: ByteSize(8 << 10),
+            request_headers: ByteSize(32 << 10),
+        }
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        let cores = cores();
+        Self {
+            interactive_seats: cores,
+            interactive_queue: 256,
+            batch_seats: cores.saturating_sub(1).max(1),
+            batch_queue: 16,
+            disk_seats: 2,
+            disk_queue: 1024,
+            queue_wait: seconds(30),
+            batch_nice: 10,
+        }
+    }
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace: seconds(10) }
+    }
+}
+
+impl Default for Listing {
+    fn default() -> Self {
+        Self { max_segments: 1_000_000 }
+    }
+}
+
+impl Default for Cut {
+    fn default() -> Self {
+        Self {
+            preset: "ultrafast".into(),
+            crf: 12,
+            audio_bitrate: 192_000,
+            max_span: seconds(12 * 3600),
+            deadline: seconds(6 * 3600),
+        }
+    }
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self { jpeg_quality: 90, deadline: seconds(30) }
+    }
+}
+
+impl Default for Waveform {
+    fn default() -> Self {
+        Self { max_span: seconds(6 * 3600), deadline: seconds(120) }
+    }
+}
+
+impl Config {
+    /// What is wrong with the values, each fault naming its key.
+    pub fn check(&self) -> Result<(), String> {
+        const PRESETS: [&str; 9] =
+            ["ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow"];
+        let within = |key: &str, value: usize, low: usize, high: usize| {
+            if (low..=high).contains(&value) {
+                Ok(())
+            } else {
+                Err(format!("{key} must lie between {low} and {high}, not {value}"))
+            }
+        };
+        within("http.workers", self.http.workers, 1, 256)?;
+        within("http.max_connections", self.http.max_connections, 1, 1_000_000)?;
+        // The parser below us takes heads of 128 KiB at most.
+        within("http.request_line", self.http.request_line.0 as usize, 512, 64 << 10)?;
+        within("http.request_headers", self.http.request_headers.0 as usize, 1 << 10, 100 << 10)?;
+        within("http.client_stall", self.http.client_stall.0.as_millis() as usize, 10, 86_400_000)?;
+        for (key, value) in [
+            ("pool.interactive_seats", self.pool.interactive_seats),
+            ("pool.batch_seats", self.pool.batch_seats),
+            ("pool.disk_seats", self.pool.disk_seats),
+        ] {
+            within(key, value, 1, 1024)?;
+        }
+        for (key, value) in [
+            ("pool.interactive_queue", self.pool.interactive_queue),
+            ("pool.batch_queue", self.pool.batch_queue),
+            ("pool.disk_queue", self.pool.disk_queue),
+        ] {
+            within(key, value, 1, 1_000_000)?;
+        }
+        if !(0..=19).contains(&self.pool.batch_nice) {
+            return Err(format!("pool.batch_nice must lie between 0 and 19, not {}", self.pool.batch_nice));
+        }
+        within("listing.max_segments", self.listing.max_segments, 1, 1_000_000_000)?;
+        within("cut.crf", self.cut.crf.into(), 0, 51)?;
+        within("cut.audio_bitrate", self.cut.audio_bitrate as usize, 8_000, 512_000)?;
+        within("frame.jpeg_quality", self.frame.jpeg_quality.into(), 1, 100)?;
+        if !PRESETS.contains(&self.cut.preset.as_str()) {
+            return Err(format!(
+                "cut.preset must be one of {}, not '{}'",
+                PRESETS.join(", "),
+                self.cut.preset
+            ));
+        }
+        Ok(())
+    }
+
+    /// The configuration as TOML, as [`load`] reads it.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).unwrap_or_else(|fault| format!("# {fault}\n"))
+    }
+}

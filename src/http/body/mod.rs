@@ -1,0 +1,157 @@
+//! Bodies: files with ranges and validators, streams from a worker, small texts. Cache lifetimes live here.
+
+mod condition;
+mod file;
+mod range;
+mod stream;
+mod watch;
+
+pub use file::{Reader, serve as file};
+pub use stream::streamed;
+pub use watch::{Connection, Watched};
+
+use crate::render::bytes::Made;
+use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, ContentEncoding};
+use actix_web::{HttpRequest, HttpResponse};
+use bytes::Bytes;
+use condition::Verdict;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+/// How long an answer may be kept by whoever passes it on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cache {
+    /// Ask again each time; a validator makes that cheap. For what may change while its address stays.
+    Revalidate,
+    /// Never keep it: metrics, health, errors.
+    Never,
+}
+
+impl Cache {
+    pub const fn header(self) -> (header::HeaderName, &'static str) {
+        let value = match self {
+            Self::Revalidate => "no-cache",
+            Self::Never => "no-store",
+        };
+        (header::CACHE_CONTROL, value)
+    }
+}
+
+/// Answers with bytes made in memory: 304 when the client has them.
+pub fn made(request: &HttpRequest, content_type: &'static str, made: Made) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    let tag = format!("\"{}\"", made.tag);
+    response.insert_header(Cache::Revalidate.header()).insert_header((header::ETAG, tag.as_str()));
+    if condition::weigh(request.headers(), &tag, None) == Verdict::NotModified {
+        return response.status(StatusCode::NOT_MODIFIED).finish();
+    }
+    response.content_type(content_type);
+    if made.gzipped {
+        response.insert_header(ContentEncoding::Gzip);
+    }
+    response.body(BoxBody::new(Slices(made.bytes)))
+}
+
+/// Answers with a text nobody may keep.
+pub fn passing(content_type: &'static str, bytes: impl Into<Bytes>) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(content_type).insert_header(Cache::Never.header());
+    response.body(BoxBody::new(Slices(bytes.into())))
+}
+
+/// The answer to HEAD of what is made on demand: nothing is run, and the length is not known.
+pub fn unmade(content_type: &'static str) -> HttpResponse {
+    let mut response = HttpResponse::Ok();
+    response.content_type(content_type).insert_header(Cache::Revalidate.header());
+    response.body(BoxBody::new(Headless(BodySize::Stream)))
+}
+
+/// Does the client take gzip? (`Accept-Encoding: gzip`, not with a weight of 0.)
+pub fn takes_gzip(request: &HttpRequest) -> bool {
+    request.headers().get_all(header::ACCEPT_ENCODING).filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').any(|item| {
+            let mut words = item.split(';').map(str::trim);
+            let gzip = words.next().is_some_and(|name| name.eq_ignore_ascii_case("gzip"));
+            let refused = words.any(|word| {
+                word.strip_prefix("q=")
+                    .and_then(|weight| weight.parse::<f32>().ok())
+                    .is_some_and(|q| q <= 0.0)
+            });
+            gzip && !refused
+        })
+    })
+}
+
+/// Bytes handed over a slice at a time: the connection copies what it is given, and a playlist of megabytes is
+/// not to sit there twice for each slow client.
+struct Slices(Bytes);
+
+const SLICE: usize = 64 << 10;
+
+impl MessageBody for Slices {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        if self.0.is_empty() {
+            return Poll::Ready(None);
+        }
+        let count = self.0.len().min(SLICE);
+        Poll::Ready(Some(Ok(self.0.split_to(count))))
+    }
+
+    fn try_into_bytes(self) -> std::result::Result<Bytes, Self> {
+        Ok(self.0)
+    }
+}
+
+/// The answer to HEAD: a length and not a byte.
+pub struct Headless(pub BodySize);
+
+impl MessageBody for Headless {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        self.0
+    }
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        Poll::Ready(None)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn gzip_is_used_only_where_it_is_taken() {
+        let takes = |value: &str| {
+            takes_gzip(
+                &TestRequest::default().insert_header((header::ACCEPT_ENCODING, value)).to_http_request(),
+            )
+        };
+        assert!(takes("gzip") && takes("deflate, GZIP;q=0.5") && takes("br, gzip"));
+        assert!(
+            !takes("br") && !takes("gzip;q=0") && !takes("*;q=0.1") && !takes("") && !takes("gzip;q=0.000")
+        );
+        assert!(!takes_gzip(&TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn bytes_the_client_has_are_not_sent_again() {
+        let first = made(&TestRequest::default().to_http_request(), "text/plain", Made::new("hello"));
+        let tag = first.headers().get(header::ETAG).unwrap().clone();
+        assert_eq!(first.status(), 200);
+        let again = TestRequest::default().insert_header((header::IF_NONE_MATCH, tag)).to_http_request();
+        assert_eq!(made(&again, "text/plain", Made::new("hello")).status(), 304);
+        assert_eq!(made(&again, "text/plain", Made::new("hello").gzip().unwrap()).status(), 200);
+        assert_eq!(made(&again, "text/plain", Made::new("other")).status(), 200);
+    }
+}

@@ -1,0 +1,93 @@
+//! The only folder that names actix: strings become types, types become responses.
+//!
+//! Invariant: nothing here blocks; what waits for a disk or a decoder is asked of `render`. Not here: what a
+//! request means (render), and any status but in error.rs.
+
+mod around;
+pub mod body;
+pub mod error;
+pub mod extract;
+mod routes;
+
+use crate::render::Render;
+use actix_web::dev::Server;
+use actix_web::http::KeepAlive;
+use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, guard};
+use routes::{cut, files, frame, health, metrics, openapi, playlist, segments, waveform};
+use std::net::TcpListener;
+
+/// Every address there is. Each answers GET, HEAD and OPTIONS.
+fn tree(config: &mut ServiceConfig) {
+    config
+        .service(at("/files", files::channels))
+        .service(at("/files/{channel}", files::qualities))
+        .service(at("/files/{channel}/{quality}", files::hours))
+        .service(at("/files/{channel}/{quality}/{hour}", files::files))
+        .service(at("/segments/{path:.+}", segments::segment))
+        .service(at("/playlist/{channel}.m3u8", playlist::master))
+        .service(at("/playlist/{channel}/{quality}.m3u8", playlist::media))
+        .service(at("/cut/{channel}/{quality}.ts", cut::cut))
+        .service(at("/frame/{channel}/{quality}.png", frame::png))
+        .service(at("/frame/{channel}/{quality}.jpg", frame::jpeg))
+        .service(at("/waveform/{channel}/{quality}.png", waveform::waveform))
+        .service(at("/metrics", metrics::metrics))
+        .service(at("/metrics/{any}", metrics::metrics))
+        .service(at("/health", health::health))
+        .service(at("/openapi.json", openapi::document))
+        .service(at("/docs", openapi::page));
+}
+
+/// What every address allows.
+pub(crate) const ALLOW: &str = "GET, HEAD, OPTIONS";
+
+fn at<F, Args>(pattern: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let reads = guard::Any(guard::Get()).or(guard::Head());
+    web::resource(pattern)
+        .route(web::route().guard(reads).to(handler))
+        .route(web::route().guard(guard::Options()).to(around::options))
+        .default_service(web::to(around::not_allowed))
+}
+
+/// Seconds a connection has to take its last bytes after the grace of a shutdown.
+const LAST_BYTES_SECONDS: u64 = 1;
+
+/// The server over `listener`; it runs once it is awaited. `render` is built once, outside: the closure below runs
+/// once per HTTP worker.
+pub fn server(render: &Render, listener: TcpListener) -> std::io::Result<Server> {
+    let options = render.config.http.clone();
+    let grace = render.config.shutdown.grace.0;
+    let data = web::Data::new(render.clone());
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(data.clone())
+            .wrap(from_fn(around::around))
+            .configure(tree)
+            .default_service(web::to(around::nothing_here))
+    });
+    let server = server
+        .workers(options.workers)
+        .max_connections(options.max_connections.div_ceil(options.workers))
+        // Unused, but actix would make room for 512 threads.
+        .worker_max_blocking_threads(1)
+        .client_request_timeout(options.request_timeout.0)
+        .keep_alive(KeepAlive::Timeout(options.keep_alive.0))
+        // A client that closed its side is gone: its work is to end now, not at the next write.
+        .h1_allow_half_closed(false)
+        // app.rs listens for signals, and cancels what is left after the grace; this is the backstop.
+        .disable_signals()
+        .shutdown_timeout(grace.as_secs() + LAST_BYTES_SECONDS)
+        .on_connect(|stream, data| {
+            if let Some(connection) = stream.downcast_ref::<TcpStream>().and_then(body::Connection::of) {
+                data.insert(connection);
+            }
+        });
+    Ok(server.listen(listener)?.run())
+}

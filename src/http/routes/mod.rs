@@ -1,0 +1,21 @@
+//! One file per resource. A handler reads its parameters, asks `render`, and says what the bytes are.
+
+pub mod cut;
+pub mod files;
+pub mod frame;
+pub mod health;
+pub mod metrics;
+pub mod openapi;
+pub mod playlist;
+pub mod segments;
+pub mod waveform;
+
+use super::error::Problem;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+type App = web::Data<crate::render::Render>;
+type Answer = Result<HttpResponse, Problem>;
+
+fn is_head(request: &HttpRequest) -> bool {
+    request.method() == actix_web::http::Method::HEAD
+}

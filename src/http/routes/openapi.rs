@@ -1,0 +1,61 @@
+//! `/openapi.json`, and a page over it at `/docs`.
+
+use super::{cut, files, frame, health, metrics, playlist, segments, waveform};
+use crate::http::body;
+use crate::http::error::{Document, Hole};
+use crate::render::bytes::Made;
+use actix_web::{HttpRequest, HttpResponse};
+use std::sync::LazyLock;
+use utoipa::OpenApi;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Moviola",
+        description = "A media server over archives of live video. Times are UTC, ISO 8601, up to microseconds; a time \
+            means the frame on screen at that instant. Errors are problem documents (RFC 9457)."
+    ),
+    tags(
+        (name = "archive", description = "What is there"),
+        (name = "playlists", description = "Watching it"),
+        (name = "media", description = "Cutting it"),
+        (name = "server", description = "The server itself")
+    ),
+    paths(
+        files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
+        playlist::media, cut::cut, frame::png, frame::jpeg, waveform::waveform, metrics::metrics, health::health
+    ),
+    components(schemas(Document, Hole))
+)]
+struct Api;
+
+/// Written once: it depends on nothing.
+static DOCUMENT: LazyLock<Made> = LazyLock::new(|| Made::new(Api::openapi().to_json().unwrap_or_default()));
+static PAGE: LazyLock<Made> = LazyLock::new(|| Made::new(include_str!("docs.html")));
+
+pub async fn document(request: HttpRequest) -> HttpResponse {
+    body::made(&request, "application/json", DOCUMENT.clone())
+}
+
+pub async fn page(request: HttpRequest) -> HttpResponse {
+    body::made(&request, "text/html; charset=utf-8", PAGE.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_of_the_tree_is_described() {
+        let api = Api::openapi();
+        let tree = include_str!("../mod.rs");
+        let served =
+            tree.lines().filter_map(|line| line.trim().strip_prefix(".service(at(\"")?.split('"').next());
+        for pattern in served {
+            let path = pattern.replace("{path:.+}", "{path}");
+            let own = ["/openapi.json", "/docs", "/metrics/{any}"].contains(&path.as_str());
+            assert!(own || api.paths.paths.contains_key(&path), "{path} is not in the document");
+        }
+        assert!(!DOCUMENT.bytes.is_empty());
+    }
+}
