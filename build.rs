@@ -23,6 +23,11 @@ fn main() {
             std::process::exit(1);
         }
     }
+    // FFmpeg 8 took fields out of AVFrame and AVStream that FFmpeg 5 to 7 have nothing else for.
+    println!("cargo::rustc-check-cfg=cfg(libavutil_60)");
+    if pkg_config::Config::new().cargo_metadata(false).atleast_version("60").probe("libavutil").is_ok() {
+        println!("cargo::rustc-cfg=libavutil_60");
+    }
     println!("cargo::rustc-env=MOVIOLA_REVISION={}", revision().unwrap_or_else(|| "unknown".into()));
 }
 

@@ -5,6 +5,7 @@ pub mod cut;
 mod ffi;
 pub mod frame;
 pub mod picture;
+pub mod probe;
 mod sound;
 mod source;
 pub mod synthetic;

@@ -108,7 +108,7 @@ fn packed((bytes, stride): (&[u8], usize), row: usize, rows: usize) -> Vec<u8> {
 /// Turns rows of `size`-byte pixels by quarter turns clockwise.
 fn turn(pixels: &[u8], width: usize, height: usize, size: usize, rotation: u32) -> (Vec<u8>, usize, usize) {
     let (out_width, out_height) = if rotation % 180 == 90 { (height, width) } else { (width, height) };
-    if rotation % 360 == 0 {
+    if rotation.is_multiple_of(360) {
         return (pixels.to_vec(), width, height);
     }
     let mut out = Vec::with_capacity(pixels.len());
@@ -170,7 +170,7 @@ fn jpeg(frame: &Frame, width: usize, height: usize, rotation: u32, quality: u8) 
     // What came from RGB through the scaler was given this matrix there.
     let planes = to_jfif([source.plane(0), source.plane(1), source.plane(2)], width, height, colour);
     let subsamp = turbojpeg::Subsamp::Sub2x2;
-    if rotation % 360 == 0 {
+    if rotation.is_multiple_of(360) {
         let image = turbojpeg::YuvImage { pixels: &planes.bytes[..], width, align: 1, height, subsamp };
         return compressor.compress_yuv_to_vec(image).map_err(fault);
     }

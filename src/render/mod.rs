@@ -2,6 +2,7 @@
 //! above needs to know none of them, and the command line runs the same code.
 
 pub mod bytes;
+mod clips;
 pub mod cut;
 pub mod demo;
 pub mod files;

@@ -25,8 +25,8 @@ pub struct FullCutOptions {
     pub preset: String,
     /// x264's constant rate factor, 0 (lossless) to 51.
     pub crf: u8,
-    /// Bits a second of each audio channel.
-    pub audio_channel_bit_rate: i64,
+    /// Bits a second of the sound.
+    pub audio_bit_rate: i64,
     pub encoder_threads: usize,
 }
 

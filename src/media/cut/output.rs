@@ -77,7 +77,7 @@ impl<'a> Output<'a> {
                     codec: "aac".into(),
                     sample_rate: format.rate,
                     channels: format.channels,
-                    bit_rate: self.options.audio_channel_bit_rate * format.channels as i64,
+                    bit_rate: self.options.audio_bit_rate,
                 })
             })
             .transpose()?;
@@ -108,6 +108,8 @@ impl<'a> Output<'a> {
         // Lossless coding exists in the High 4:4:4 Predictive profile alone.
         if self.options.crf > 0 && format.depth() == 8 && (shift_x, shift_y) == (1, 1) {
             options.push(("profile".into(), "high".into()));
+            // The fastest presets leave out what makes the stream High, the profile of nearly every source.
+            options.push(("x264-params".into(), "8x8dct=1".into()));
         }
         VideoSettings {
             codec: "libx264".into(),

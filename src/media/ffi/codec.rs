@@ -264,12 +264,6 @@ impl Encoder {
         unsafe { (*self.context.get()).frame_size.max(0) as usize }
     }
 
-    /// Samples of silence the decoder gives before the first one that was sent.
-    pub fn priming(&self) -> usize {
-        // SAFETY: reads an integer of the open context.
-        unsafe { (*self.context.get()).initial_padding.max(0) as usize }
-    }
-
     /// Sends one frame, or `None` for the end, and hands every packet that is ready to `take`.
     pub fn push(&mut self, frame: Option<&Frame>, mut take: impl FnMut(Packet) -> Result<()>) -> Result<()> {
         loop {

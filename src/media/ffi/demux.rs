@@ -1,6 +1,6 @@
 //! Opening a container and reading its packets one by one.
 
-use super::frame::{Packet, quarter_turns};
+use super::frame::{Packet, PixelFormat, quarter_turns};
 use super::io::{ReadSeek, Reader};
 use super::{Options, c_string, check, enum_field, fault, ffi, id};
 use crate::base::time::TimeBase;
@@ -32,8 +32,8 @@ pub struct StreamInfo {
     pub frame_rate: (i32, i32),
     /// Degrees clockwise the picture must be turned to be seen upright.
     pub rotation: u32,
-    pub profile: i32,
-    pub format: i32,
+    /// Of a video stream.
+    pub format: PixelFormat,
     pub attached_picture: bool,
 }
 
@@ -224,8 +224,7 @@ fn describe(index: usize, stream: *mut ffi::AVStream) -> StreamInfo {
             bit_rate: (*parameters).bit_rate,
             frame_rate: if rate.num > 0 && rate.den > 0 { (rate.num, rate.den) } else { (0, 1) },
             rotation: rotation(stream),
-            profile: (*parameters).profile,
-            format: (*parameters).format,
+            format: PixelFormat((*parameters).format),
             attached_picture: (*stream).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0,
         }
     }

@@ -19,18 +19,6 @@ impl Packet {
         NonNull::new(unsafe { ffi::av_packet_alloc() }).map(Self).ok_or_else(|| out_of_memory("packet"))
     }
 
-    /// A packet holding a copy of `bytes` (with the padding decoders read past the end).
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let packet = Self::new()?;
-        let length = i32::try_from(bytes.len()).map_err(|_| out_of_memory("packet"))?;
-        // SAFETY: av_new_packet allocates `length` bytes plus padding at data, or fails.
-        unsafe {
-            check("allocating a packet", ffi::av_new_packet(packet.0.as_ptr(), length))?;
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (*packet.0.as_ptr()).data, bytes.len());
-        }
-        Ok(packet)
-    }
-
     pub(super) fn as_ptr(&self) -> *mut ffi::AVPacket {
         self.0.as_ptr()
     }
@@ -69,11 +57,6 @@ impl Packet {
         self.get_mut().dts = dts.unwrap_or(NO_PTS);
     }
 
-    /// Duration in the stream's time base, where the container tells one.
-    pub fn duration(&self) -> Option<i64> {
-        Some(self.get().duration).filter(|duration| *duration > 0)
-    }
-
     pub fn stream(&self) -> usize {
         usize::try_from(self.get().stream_index).unwrap_or(usize::MAX)
     }
@@ -85,11 +68,6 @@ impl Packet {
     /// The container's or parser's word that decoding can start here.
     pub fn is_key(&self) -> bool {
         self.get().flags & ffi::AV_PKT_FLAG_KEY as i32 != 0
-    }
-
-    /// Byte position in the file, where known.
-    pub fn position(&self) -> Option<u64> {
-        u64::try_from(self.get().pos).ok()
     }
 }
 
@@ -109,7 +87,6 @@ impl PixelFormat {
     pub const YUV420P: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as i32);
     pub const YUVJ420P: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_YUVJ420P as i32);
     pub const RGB24: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_RGB24 as i32);
-    pub const GRAY8: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_GRAY8 as i32);
 
     fn descriptor(self) -> Option<&'static ffi::AVPixFmtDescriptor> {
         // SAFETY: the list is walked from its start and compared as integers, so no enum value is made up; the
@@ -145,10 +122,6 @@ impl PixelFormat {
     pub fn chroma_shift(self) -> (u8, u8) {
         self.descriptor().map_or((0, 0), |it| (it.log2_chroma_w, it.log2_chroma_h))
     }
-
-    pub fn is_rgb(self) -> bool {
-        self.descriptor().is_some_and(|it| it.flags & u64::from(ffi::AV_PIX_FMT_FLAG_RGB as u32) != 0)
-    }
 }
 
 /// A decoded picture or run of samples. Its buffers may be shared with the decoder, so they are read-only;
@@ -173,14 +146,6 @@ impl Frame {
 
     fn raw(&self) -> *const ffi::AVFrame {
         self.0.as_ptr()
-    }
-
-    /// A second reference to the same buffers.
-    pub fn share(&self) -> Result<Self> {
-        let copy = Self::empty()?;
-        // SAFETY: both frames are alive; on success `copy` holds its own references.
-        check("sharing a frame", unsafe { ffi::av_frame_ref(copy.as_ptr(), self.raw()) })?;
-        Ok(copy)
     }
 
     /// The frame with buffers nobody else reads, copied if need be.
@@ -273,15 +238,6 @@ impl Frame {
     pub fn is_top_field_first(&self) -> bool {
         // SAFETY: see `pts`.
         unsafe { (*self.raw()).flags & ffi::AV_FRAME_FLAG_TOP_FIELD_FIRST as i32 != 0 }
-    }
-
-    /// True where the decoder says the picture is damaged.
-    pub fn is_corrupt(&self) -> bool {
-        // SAFETY: see `pts`.
-        unsafe {
-            (*self.raw()).flags & ffi::AV_FRAME_FLAG_CORRUPT as i32 != 0
-                || (*self.raw()).decode_error_flags != 0
-        }
     }
 
     /// The rotation a display matrix on the frame asks for, in degrees clockwise, rounded to a quarter turn.

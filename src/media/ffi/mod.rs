@@ -5,6 +5,8 @@
 //! and frames, because several of them reach undefined behaviour from safe code (vendor-notes.md lists which);
 //! its bindings, error type and codec identifiers are.
 #![allow(unsafe_code)]
+// The bindings give some constants another integer type with another FFmpeg.
+#![allow(clippy::unnecessary_cast)]
 
 mod codec;
 mod demux;
@@ -18,7 +20,7 @@ pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
 pub use filter::Graph;
 pub use frame::{Frame, FrameMut, Packet, PixelFormat};
-pub use io::{MemoryWriter, ReadSeek};
+pub use io::MemoryWriter;
 pub use mux::Muxer;
 pub use scale::{Resampler, Scaler};
 
@@ -33,7 +35,6 @@ pub mod id {
     pub const H264: u32 = AVCodecID::AV_CODEC_ID_H264 as u32;
     pub const HEVC: u32 = AVCodecID::AV_CODEC_ID_HEVC as u32;
     pub const MPEG2: u32 = AVCodecID::AV_CODEC_ID_MPEG2VIDEO as u32;
-    pub const AAC: u32 = AVCodecID::AV_CODEC_ID_AAC as u32;
 }
 
 /// Makes libav quiet, once. It would otherwise write to the terminal for every damaged packet; what matters

@@ -175,18 +175,3 @@ impl Drop for Resampler {
         unsafe { ffi::swr_free(&mut raw) };
     }
 }
-
-/// libswscale's number for a matrix code point of ISO/IEC 23091-2.
-pub(crate) fn matrix_or_default(matrix: i32, height: usize) -> i32 {
-    match matrix {
-        // 0 is RGB, 2 and 3 say nothing: standard definition was made for BT.601, everything larger for BT.709.
-        0 | 2 | 3 => {
-            if height > 576 {
-                ffi::SWS_CS_ITU709 as i32
-            } else {
-                ffi::SWS_CS_ITU601 as i32
-            }
-        }
-        other => other,
-    }
-}

@@ -150,7 +150,7 @@ impl<'a> Maker<'a> {
         frame.set_colour(1, 1, 1, 1);
         let mut frame = frame.freeze();
         frame.set_pts(Some(number as i64));
-        frame.set_picture_type(number % self.what.segment_frames == 0);
+        frame.set_picture_type(number.is_multiple_of(self.what.segment_frames));
         self.made += 1;
         Ok(Some(frame))
     }
