@@ -17,7 +17,7 @@ const INSTALL: &str = "on Debian 12/13 or Ubuntu 24.04 run `make prepare`, or: a
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     match libav() {
-        Ok(versions) => println!("cargo::rustc-env=MOVIOLA_FFMPEG={versions}"),
+        Ok(versions) => println!("cargo::rustc-env=BUILT_FFMPEG={versions}"),
         Err(what) => {
             println!("cargo::error=Moviola needs FFmpeg 5.1 to 8.x, but {what}; {INSTALL}");
             std::process::exit(1);
@@ -28,7 +28,7 @@ fn main() {
     if pkg_config::Config::new().cargo_metadata(false).atleast_version("60").probe("libavutil").is_ok() {
         println!("cargo::rustc-cfg=libavutil_60");
     }
-    println!("cargo::rustc-env=MOVIOLA_REVISION={}", revision().unwrap_or_else(|| "unknown".into()));
+    println!("cargo::rustc-env=BUILT_REVISION={}", revision().unwrap_or_else(|| "unknown".into()));
 }
 
 /// The versions of the libraries, as `libavcodec 59.37.100, libavformat …`, or what is wrong with them.
