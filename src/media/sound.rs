@@ -92,13 +92,15 @@ pub struct SoundTrack {
     held: Vec<VecDeque<f32>>,
     /// The output sample `held` starts with.
     start: i64,
+    /// Where the frame after the last one added starts, kept or not: only the first frame of a PES packet has a time.
+    next: Option<i64>,
     /// Samples before this belong to nobody: the run of clips starts here.
     from: i64,
 }
 
 impl SoundTrack {
     pub fn new(format: SoundFormat) -> Self {
-        Self { format, held: vec![VecDeque::new(); format.channels], start: 0, from: 0 }
+        Self { format, held: vec![VecDeque::new(); format.channels], start: 0, next: None, from: 0 }
     }
 
     pub fn format(&self) -> SoundFormat {
@@ -114,15 +116,16 @@ impl SoundTrack {
         self.start + self.length()
     }
 
-    /// Lays a frame down with its first sample at `position`; `None` follows what is there.
+    /// Lays a frame down with its first sample at `position`; `None` means right after the frame before it.
     pub fn add(&mut self, position: Option<i64>, frame: &Frame) -> Result<()> {
         let end = self.end();
-        let mut position = position.unwrap_or(end);
+        let Some(mut position) = position.or(self.next) else { return Ok(()) };
         let jitter = i64::from(self.format.rate) * JITTER_MICROS / 1_000_000;
         if self.length() > 0 && (position - end).abs() <= jitter {
             position = end;
         }
         let samples = frame.samples() as i64;
+        self.next = Some(position + samples);
         let skip = (end.max(self.from) - position).clamp(0, samples);
         if skip == samples {
             return Ok(());
@@ -227,7 +230,8 @@ mod tests {
         track.add(Some(-2), &frame(&[9.0, 9.0, 1.0])).unwrap();
         track.add(Some(2), &frame(&[2.0])).unwrap();
         track.add(Some(6), &frame(&[3.0, 4.0])).unwrap();
-        track.add(Some(4), &frame(&[8.0, 8.0, 8.0, 8.0, 5.0])).unwrap();
+        track.add(Some(4), &frame(&[8.0, 8.0])).unwrap();
+        track.add(None, &frame(&[8.0, 8.0, 5.0])).unwrap();
         assert_eq!(all(&mut track, 100), [1.0, 2.0, 0.0, 0.0, 0.0, 0.0, 3.0, 4.0, 5.0]);
     }
 

@@ -1,0 +1,68 @@
+//! The ffmpeg programs as a judge of what the server wrote: somebody else's decoder and somebody else's demuxer.
+#![allow(clippy::disallowed_methods)]
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+pub struct Judge(());
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Packet {
+    pub pts: i64,
+    pub dts: i64,
+}
+
+/// The judge, where it is installed.
+pub fn ffmpeg() -> Option<Judge> {
+    let quiet =
+        |name| Command::new(name).arg("-version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    (quiet("ffmpeg").is_ok() && quiet("ffprobe").is_ok()).then_some(Judge(()))
+}
+
+impl Judge {
+    fn output(&self, program: &str, file: &Path, before: &[&str], after: &[&str]) -> (Vec<u8>, String) {
+        let run = Command::new(program).args(before).arg(file).args(after).stdin(Stdio::null()).output();
+        let output = run.expect("the judge runs");
+        (output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
+    /// The numbers in the pictures, in the order they are shown.
+    pub fn numbers(&self, file: &Path) -> Vec<u32> {
+        let filter = "crop=416:16:0:0,scale=26:1:flags=area,format=gray";
+        let after = ["-map", "0:v:0", "-vf", filter, "-fps_mode", "passthrough", "-f", "rawvideo", "-"];
+        let (rows, _) = self.output("ffmpeg", file, &["-v", "error", "-i"], &after);
+        let number =
+            |row: &[u8]| row[1..25].iter().fold(0, |number, cell| number << 1 | u32::from(*cell > 128));
+        rows.chunks_exact(26).map(number).collect()
+    }
+
+    /// PTS and DTS of a stream's packets (`v` or `a`), in file order.
+    pub fn packets(&self, file: &Path, stream: &str) -> Vec<Packet> {
+        let before =
+            ["-v", "error", "-select_streams", stream, "-show_entries", "packet=pts,dts", "-of", "csv=p=0"];
+        let (text, _) = self.output("ffprobe", file, &before, &[]);
+        let text = String::from_utf8(text).expect("numbers");
+        let packet = |line: &str| {
+            let mut fields = line.split(',').map(|field| field.parse::<i64>());
+            Some(Packet { pts: fields.next()?.ok()?, dts: fields.next()?.ok()? })
+        };
+        text.lines().filter_map(packet).collect()
+    }
+
+    /// What a decoder has to say against the file.
+    pub fn complaints(&self, file: &Path) -> String {
+        self.output("ffmpeg", file, &["-v", "error", "-i"], &["-f", "null", "-"]).1
+    }
+
+    /// The first channel's samples at 48 kHz, from the time of the first picture on.
+    pub fn sound(&self, file: &Path) -> Vec<f32> {
+        let after = ["-map", "0:a:0", "-ac", "1", "-af", "pan=mono|c0=c0", "-f", "f32le", "-"];
+        let (bytes, _) = self.output("ffmpeg", file, &["-v", "error", "-i"], &after);
+        let samples: Vec<f32> =
+            bytes.chunks_exact(4).map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
+        let (picture, sound) = (self.packets(file, "v"), self.packets(file, "a"));
+        let first = picture.iter().map(|packet| packet.pts).min().expect("a picture");
+        let lead = ((first - sound[0].pts) * 48 + 45) / 90;
+        samples[lead as usize..].to_vec()
+    }
+}
