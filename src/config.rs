@@ -165,7 +165,7 @@ impl Default for Pool {
         Self {
             interactive_seats: cores,
             interactive_queue: 256,
-            batch_seats: cores.saturating_sub(1).max(1),
+            batch_seats: cores,
             batch_queue: 16,
             disk_seats: 2,
             disk_queue: 1024,

@@ -1,7 +1,13 @@
 //! The command line. Each command is one file with one function.
 
 mod config;
+mod cut;
+mod demo;
+mod frame;
+mod output;
+mod probe;
 mod serve;
+mod waveform;
 
 use crate::config::{Config, Sources, environment, load};
 use clap::{Args, Parser, Subcommand};
@@ -22,6 +28,16 @@ pub struct Cli {
 enum Command {
     /// Serve an archive over HTTP.
     Serve,
+    /// Make a small archive to look at: two qualities, a hole, a segment that stops early.
+    Demo(demo::Arguments),
+    /// Say what a file of media is, as JSON.
+    Probe(probe::Arguments),
+    /// Cut a span of the archive exactly and write it as MPEG-TS.
+    Cut(cut::Arguments),
+    /// Write the picture on screen at an instant, as PNG or JPEG.
+    Frame(frame::Arguments),
+    /// Draw the loudness of a span as a PNG.
+    Waveform(waveform::Arguments),
     /// Print the effective configuration as TOML.
     Config,
 }
@@ -80,6 +96,11 @@ pub fn run() -> ExitCode {
     }
     let done = match cli.command {
         Command::Serve => serve::run(config),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Probe(arguments) => probe::run(&arguments),
+        Command::Cut(arguments) => cut::run(config, arguments),
+        Command::Frame(arguments) => frame::run(config, arguments),
+        Command::Waveform(arguments) => waveform::run(config, arguments),
         Command::Config => config::run(&config),
     };
     match done {
@@ -90,6 +111,14 @@ pub fn run() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Waits for work on the pool, which the commands share with the server.
+fn wait<T>(work: impl Future<Output = crate::base::Result<T>>) -> crate::base::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime
+        .map_err(|fault| crate::base::Error::io("the runtime could not be started", &fault))?
+        .block_on(work)
 }
 
 fn log_to_stderr(filter: &str) -> Result<(), String> {

@@ -1,5 +1,18 @@
 //! libav, and nothing about channels, queues or HTTP. It is given clips, a token and a sink.
 
+mod colour;
+pub mod cut;
+mod ffi;
+pub mod frame;
+pub mod picture;
+pub mod probe;
+mod sound;
+mod source;
+pub mod synthetic;
+pub mod timeline;
+pub mod ts;
+pub mod waveform;
+
 use crate::base::{Result, Timestamp};
 use bytes::Bytes;
 use std::path::PathBuf;

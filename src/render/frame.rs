@@ -1,10 +1,12 @@
 //! The frame that is on screen at an instant.
 
 use super::bytes::Made;
-use super::{Render, no_content};
-use crate::archive::{Segment, TOLERANCE};
-use crate::base::time::ROUNDING_MICROS;
-use crate::base::{Channel, Error, Kind, Quality, Result, Span, Timestamp};
+use super::{Render, clips, no_content};
+use crate::archive::TOLERANCE;
+use crate::base::{Channel, Quality, Result, Span, Timestamp};
+use crate::media::picture::{PictureFormat, encode};
+use crate::media::{Clip, frame::extract};
+use crate::pool::Lane;
 
 /// What a frame is encoded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,28 +15,54 @@ pub enum Format {
     Jpeg,
 }
 
+/// Where the frame of an instant is.
+#[derive(Debug, Clone)]
+pub struct FrameSource {
+    /// The segment that was on screen, and the one it continues.
+    clip: Clip,
+    before: Option<Clip>,
+    at: Timestamp,
+}
+
 impl Render {
-    /// The segments that may hold the frame on screen at `at`: the one that holds the instant, and those within
-    /// the tolerance of a join.
-    pub async fn frame_segments(
+    /// The segment on screen at `at`: the last that starts at or before it, unless that ended more than the
+    /// tolerance of a join ago.
+    pub async fn frame_source(
         &self,
         channel: Channel,
         quality: Quality,
         at: Timestamp,
-    ) -> Result<Vec<Segment>> {
+    ) -> Result<FrameSource> {
         self.ask(move |archive, _| {
-            let around = Span::new(at + -TOLERANCE, at + (ROUNDING_MICROS + 1));
+            let around = Span::new(at + -TOLERANCE, at + 1);
             let selection = archive.select(&channel, &quality, around)?;
-            let segments: Vec<Segment> = selection.segments().cloned().collect();
-            if segments.is_empty() { Err(no_content(Span::new(at, at + 1))) } else { Ok(segments) }
+            let shown = selection.segments().rfind(|it| it.start() <= at && at < it.end() + TOLERANCE);
+            let segment = shown.ok_or_else(|| no_content(Span::new(at, at + 1)))?;
+            Ok(FrameSource {
+                clip: clips::clip(archive, segment),
+                before: clips::before(archive, segment)?,
+                at,
+            })
         })
         .await
     }
 
     /// Decodes and encodes the frame on the interactive lane.
-    pub async fn frame(&self, segments: Vec<Segment>, at: Timestamp, format: Format) -> Result<Made> {
-        // Not wired yet: media::frame is being built.
-        let _ = (segments, at, format);
-        Err(Error::new(Kind::Unsupported, "not-built", "This build cannot make frames yet."))
+    pub async fn frame(&self, source: FrameSource, format: Format) -> Result<Made> {
+        let render = self.clone();
+        let deadline = self.config.frame.deadline.0;
+        let format = match format {
+            Format::Png => PictureFormat::Png,
+            Format::Jpeg => PictureFormat::Jpeg(self.config.frame.jpeg_quality),
+        };
+        let task = move |token: &crate::base::Token| {
+            let token = token.child_with_deadline(deadline);
+            let picture = extract(source.before.as_ref(), &source.clip, source.at, &token)?;
+            render.metrics.media_decoded.with_label_values(&["frame"]).inc_by(picture.decoded as u64);
+            let bytes = encode(&picture.frame, picture.rotation, format)?;
+            render.metrics.media_encoded.with_label_values(&["frame"]).inc();
+            Ok(Made::new(bytes))
+        };
+        self.pool.submit(Lane::Interactive, &self.stop, task)?.await
     }
 }

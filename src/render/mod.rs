@@ -2,7 +2,9 @@
 //! above needs to know none of them, and the command line runs the same code.
 
 pub mod bytes;
+mod clips;
 pub mod cut;
+pub mod demo;
 pub mod files;
 pub mod frame;
 pub mod playlist;

@@ -1,12 +1,19 @@
 //! The loudness of a span as a picture.
 
 use super::bytes::Made;
-use super::{Render, select, within};
+use super::{Render, clips, select, within};
 use crate::archive::Selection;
-use crate::base::{Channel, Error, Kind, Quality, Result, Span};
+use crate::base::time::MINUTE;
+use crate::base::{Channel, Error, Quality, Result, Span, Token};
+use crate::media::waveform::columns;
+use crate::pool::Lane;
 
 /// The picture's size when none is asked for.
 pub const DEFAULT_SIZE: (u32, u32) = (1024, 64);
+
+/// Spans longer than this are drawn on the batch lane: half an hour of sound is half a second of decoding, six hours
+/// are seven seconds, and frames must not wait for them.
+const INTERACTIVE_MICROS: i64 = 30 * MINUTE;
 
 impl Render {
     /// The segments a waveform is drawn from, or why there is none.
@@ -23,10 +30,17 @@ impl Render {
         self.ask(move |archive, _| select(archive, &channel, &quality, span, true)).await
     }
 
-    /// Decodes and draws on the interactive lane.
+    /// Decodes and draws.
     pub async fn waveform(&self, selection: Selection, size: (u32, u32)) -> Result<Made> {
-        // Not wired yet: media::waveform is being built.
-        let _ = (selection, size);
-        Err(Error::new(Kind::Unsupported, "not-built", "This build cannot draw waveforms yet."))
+        let lane = if selection.span.micros() > INTERACTIVE_MICROS { Lane::Batch } else { Lane::Interactive };
+        let render = self.clone();
+        let deadline = self.config.waveform.deadline.0;
+        let task = move |token: &Token| {
+            let token = token.child_with_deadline(deadline);
+            let clips = clips::clips(&render.archive, &selection);
+            let waveform = columns(&clips, selection.span, size.0 as usize, &token)?;
+            waveform.draw(size.1 as usize).map(Made::new)
+        };
+        self.pool.submit(lane, &self.stop, task)?.await
     }
 }

@@ -1,5 +1,8 @@
 //! One integration binary: the real server over temporary archives, and the rules of the house.
 
+mod barcode;
 mod client;
+mod golden;
+mod layers;
 mod routes;
 mod surroundings;

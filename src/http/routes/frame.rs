@@ -45,9 +45,9 @@ async fn frame(
     let path = Path::of(&request);
     let (channel, quality) = (path.channel(1)?, path.quality_without(2, extension)?);
     let at = Query::of(&request).required_timestamp("timestamp")?;
-    let segments = app.frame_segments(channel, quality, at).await?;
+    let source = app.frame_source(channel, quality, at).await?;
     if is_head(&request) {
         return Ok(body::unmade(content_type));
     }
-    Ok(body::made(&request, content_type, app.frame(segments, at, format).await?))
+    Ok(body::made(&request, content_type, app.frame(source, format).await?))
 }

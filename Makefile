@@ -1,0 +1,45 @@
+# make help lists the targets.
+
+# Where `make run` listens, and how long a demo archive it makes when no archive is configured.
+LISTEN ?= 127.0.0.1:8000
+DEMO_MINUTES ?= 3
+
+# rustup's cargo before the distribution's, which may be too old.
+export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+MOVIOLA := $(or $(CARGO_TARGET_DIR),target)/release/moviola
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help run test golden bench prepare
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@echo
+	@echo '  LISTEN=127.0.0.1:8000  MOVIOLA_ARCHIVE=DIR  DEMO_MINUTES=3  CARGO_TARGET_DIR=target  NO_INSTALL=1'
+
+run: ## build and serve MOVIOLA_ARCHIVE, or a demo archive made in ./demo
+	@scripts/prepare.sh build
+	@cargo build --release --locked
+	@if [ -z "$$MOVIOLA_ARCHIVE" ] && [ ! -d demo ]; then \
+	    rm -rf demo.part && \
+	    "$(MOVIOLA)" demo --minutes $(DEMO_MINUTES) demo.part && \
+	    mv demo.part demo || exit 1; \
+	fi; \
+	exec "$(MOVIOLA)" serve --archive "$${MOVIOLA_ARCHIVE:-demo}" --listen "$(LISTEN)"
+
+test: ## format, lints, all tests
+	@scripts/prepare.sh test
+	cargo fmt --check
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked
+
+golden: ## the whole comparison with the recorded server (makes its archive once: 15 minutes, 1.2 GB)
+	@scripts/prepare.sh test
+	MOVIOLA_GOLDEN=full cargo test --locked --release --test it golden:: -- --nocapture
+
+bench: ## measure; figures are ratios to a named peer or limit
+	@scripts/prepare.sh test
+	cargo bench --locked
+
+prepare: ## install what building and testing need (apt, rustup)
+	@scripts/prepare.sh test

@@ -1,0 +1,208 @@
+//! Which matrix and range a picture's YUV has, and its planes as JPEG wants them. Pure arithmetic.
+
+use super::ffi::{Frame, PixelFormat};
+
+/// The matrix and range of a picture's samples.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Colour {
+    /// Matrix code point of ISO/IEC 23091-2 §8.3.
+    pub matrix: i32,
+    pub full_range: bool,
+}
+
+const BT709: i32 = 1;
+const FCC: i32 = 4;
+const BT470BG: i32 = 5;
+const SMPTE170M: i32 = 6;
+const SMPTE240M: i32 = 7;
+const BT2020_NON_CONSTANT: i32 = 9;
+const BT2020_CONSTANT: i32 = 10;
+
+impl Colour {
+    /// What the stream says, or where it says nothing what its size implies: standard definition was made for BT.601,
+    /// everything taller than 576 lines for BT.709.
+    pub fn of(frame: &Frame) -> Self {
+        let (range, _, _, matrix) = frame.colour();
+        let known = [BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020_NON_CONSTANT, BT2020_CONSTANT];
+        let matrix = if known.contains(&matrix) {
+            matrix
+        } else if frame.height() > 576 {
+            BT709
+        } else {
+            SMPTE170M
+        };
+        Self { matrix, full_range: range == 2 || frame.format() == PixelFormat::YUVJ420P }
+    }
+
+    /// Weights of red and blue in luma.
+    fn weights(self) -> (f64, f64) {
+        match self.matrix {
+            BT709 => (0.2126, 0.0722),
+            FCC => (0.30, 0.11),
+            SMPTE240M => (0.212, 0.087),
+            BT2020_NON_CONSTANT | BT2020_CONSTANT => (0.2627, 0.0593),
+            _ => (0.299, 0.114),
+        }
+    }
+
+    pub fn matrix_for_rgb(self) -> yuv::YuvStandardMatrix {
+        let (red, blue) = self.weights();
+        yuv::YuvStandardMatrix::Custom(red as f32, blue as f32)
+    }
+
+    pub fn range_for_rgb(self) -> yuv::YuvRange {
+        if self.full_range { yuv::YuvRange::Full } else { yuv::YuvRange::Limited }
+    }
+}
+
+/// Fixed-point fraction bits: 14 leave room for 8-bit samples times coefficients below 4 in 32 bits.
+const BITS: u32 = 14;
+
+/// Coefficients from a source's YUV to JFIF's, which is BT.601 with full range (ITU-T T.871 §7).
+struct ToJfif {
+    luma: [i32; 3],
+    blue: [i32; 2],
+    red: [i32; 2],
+    luma_offset: i32,
+}
+
+impl ToJfif {
+    fn new(colour: Colour) -> Self {
+        let (kr, kb) = colour.weights();
+        let kg = 1.0 - kr - kb;
+        // Rows: R, G, B from (Y, Cb, Cr) of the source, all as fractions of full scale.
+        let rgb = [
+            [1.0, 0.0, 2.0 * (1.0 - kr)],
+            [1.0, -2.0 * kb * (1.0 - kb) / kg, -2.0 * kr * (1.0 - kr) / kg],
+            [1.0, 2.0 * (1.0 - kb), 0.0],
+        ];
+        let (red, green, blue) = (0.299, 0.587, 0.114);
+        let mut matrix = [[0.0; 3]; 3];
+        for column in 0..3 {
+            let [r, g, b] = [rgb[0][column], rgb[1][column], rgb[2][column]];
+            let luma = red * r + green * g + blue * b;
+            matrix[0][column] = luma;
+            matrix[1][column] = (b - luma) / (2.0 * (1.0 - blue));
+            matrix[2][column] = (r - luma) / (2.0 * (1.0 - red));
+        }
+        let (luma_scale, chroma_scale) =
+            if colour.full_range { (1.0, 1.0) } else { (255.0 / 219.0, 255.0 / 224.0) };
+        let fixed = |value: f64| (value * f64::from(1 << BITS)).round() as i32;
+        Self {
+            luma: [
+                fixed(matrix[0][0] * luma_scale),
+                fixed(matrix[0][1] * chroma_scale),
+                fixed(matrix[0][2] * chroma_scale),
+            ],
+            blue: [fixed(matrix[1][1] * chroma_scale), fixed(matrix[1][2] * chroma_scale)],
+            red: [fixed(matrix[2][1] * chroma_scale), fixed(matrix[2][2] * chroma_scale)],
+            luma_offset: if colour.full_range { 0 } else { 16 },
+        }
+    }
+}
+
+fn clamp(value: i32) -> u8 {
+    (value >> BITS).clamp(0, 255) as u8
+}
+
+/// Three planes of 4:2:0 with even sizes, back to back without padding, as libjpeg-turbo takes them.
+pub struct JfifPlanes {
+    pub bytes: Vec<u8>,
+    pub width: usize,
+    pub height: usize,
+}
+
+/// A plane and its row stride in bytes.
+type Plane<'a> = (&'a [u8], usize);
+
+/// Converts 8-bit 4:2:0 planes of `colour` to JFIF's colours. An odd last row or column is repeated.
+pub fn to_jfif(planes: [Plane<'_>; 3], width: usize, height: usize, colour: Colour) -> JfifPlanes {
+    let to = ToJfif::new(colour);
+    let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
+    let (full_width, full_height) = (chroma_width * 2, chroma_height * 2);
+    let mut bytes = vec![0u8; full_width * full_height + 2 * chroma_width * chroma_height];
+    let (luma, chroma) = bytes.split_at_mut(full_width * full_height);
+    let (blue, red) = chroma.split_at_mut(chroma_width * chroma_height);
+    let half = 1 << (BITS - 1);
+    let row = |plane: usize, at: usize, length: usize| &planes[plane].0[at * planes[plane].1..][..length];
+
+    // The luma correction of one chroma row, widened to luma columns, serves two luma rows.
+    let mut correction = vec![0i32; full_width];
+    for chroma_row in 0..chroma_height {
+        let (source_blue, source_red) = (row(1, chroma_row, chroma_width), row(2, chroma_row, chroma_width));
+        let target_blue = &mut blue[chroma_row * chroma_width..][..chroma_width];
+        let target_red = &mut red[chroma_row * chroma_width..][..chroma_width];
+        for at in 0..chroma_width {
+            let (cb, cr) = (i32::from(source_blue[at]) - 128, i32::from(source_red[at]) - 128);
+            target_blue[at] = clamp(to.blue[0] * cb + to.blue[1] * cr + (128 << BITS) + half);
+            target_red[at] = clamp(to.red[0] * cb + to.red[1] * cr + (128 << BITS) + half);
+            let add = to.luma[1] * cb + to.luma[2] * cr + half;
+            correction[2 * at] = add;
+            correction[2 * at + 1] = add;
+        }
+        for luma_row in [2 * chroma_row, 2 * chroma_row + 1] {
+            let source = row(0, luma_row.min(height - 1), width);
+            let target = &mut luma[luma_row * full_width..][..full_width];
+            for ((out, y), add) in target.iter_mut().zip(source).zip(&correction) {
+                *out = clamp((i32::from(*y) - to.luma_offset) * to.luma[0] + add);
+            }
+            if full_width > width {
+                target[width] = target[width - 1];
+            }
+        }
+    }
+    JfifPlanes { bytes, width: full_width, height: full_height }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RGB to YUV by the definition, in floating point.
+    fn from_rgb(rgb: [f64; 3], colour: Colour) -> [u8; 3] {
+        let (kr, kb) = colour.weights();
+        let luma = kr * rgb[0] + (1.0 - kr - kb) * rgb[1] + kb * rgb[2];
+        let (cb, cr) = ((rgb[2] - luma) / (2.0 * (1.0 - kb)), (rgb[0] - luma) / (2.0 * (1.0 - kr)));
+        let (scale, offset, chroma) =
+            if colour.full_range { (1.0, 0.0, 1.0) } else { (219.0 / 255.0, 16.0, 224.0 / 255.0) };
+        [luma * scale + offset, cb * chroma + 128.0, cr * chroma + 128.0].map(|it| it.round() as u8)
+    }
+
+    #[test]
+    fn every_matrix_arrives_at_bt601_full_range() {
+        let jfif = Colour { matrix: SMPTE170M, full_range: true };
+        for matrix in [BT709, FCC, BT470BG, SMPTE170M, SMPTE240M, BT2020_NON_CONSTANT] {
+            for full_range in [false, true] {
+                let colour = Colour { matrix, full_range };
+                for rgb in [
+                    [200.0, 40.0, 40.0],
+                    [16.0, 235.0, 80.0],
+                    [0.0, 0.0, 255.0],
+                    [128.0; 3],
+                    [255.0; 3],
+                    [0.0; 3],
+                ] {
+                    let [y, u, v] = from_rgb(rgb, colour);
+                    let out = to_jfif([(&[y; 4], 2), (&[u], 1), (&[v], 1)], 2, 2, colour);
+                    let expected = from_rgb(rgb, jfif);
+                    for (got, want) in [
+                        (out.bytes[0], expected[0]),
+                        (out.bytes[4], expected[1]),
+                        (out.bytes[5], expected[2]),
+                    ] {
+                        assert!(got.abs_diff(want) <= 2, "{matrix} {full_range} {rgb:?}: {got} for {want}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn odd_sizes_are_padded_by_repeating() {
+        let colour = Colour { matrix: SMPTE170M, full_range: true };
+        let luma = [10, 20, 30, 40, 50, 60, 70, 80, 90];
+        let out = to_jfif([(&luma, 3), (&[128; 4], 2), (&[128; 4], 2)], 3, 3, colour);
+        assert_eq!((out.width, out.height), (4, 4));
+        assert_eq!(&out.bytes[..16], &[10, 20, 30, 30, 40, 50, 60, 60, 70, 80, 90, 90, 70, 80, 90, 90]);
+    }
+}

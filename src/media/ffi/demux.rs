@@ -1,0 +1,270 @@
+//! Opening a container and reading its packets one by one.
+
+use super::frame::{Packet, PixelFormat, quarter_turns};
+use super::io::{ReadSeek, Reader};
+use super::{Options, c_string, check, enum_field, fault, ffi, id};
+use crate::base::time::TimeBase;
+use crate::base::{Error, Result, Token};
+use std::ptr::NonNull;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamKind {
+    Video,
+    Audio,
+    Other,
+}
+
+/// What a container says of one stream. Parameters that only a look inside would tell (the size of a picture in
+/// MPEG-TS) are zero unless the input was probed.
+#[derive(Debug, Clone)]
+pub struct StreamInfo {
+    pub index: usize,
+    pub kind: StreamKind,
+    /// libav's codec identifier; see [`super::id`].
+    pub codec: u32,
+    pub time_base: TimeBase,
+    pub width: u32,
+    pub height: u32,
+    pub sample_rate: u32,
+    pub channels: u32,
+    pub bit_rate: i64,
+    /// Average frames a second as a fraction, (0, 1) when unknown.
+    pub frame_rate: (i32, i32),
+    /// Degrees clockwise the picture must be turned to be seen upright.
+    pub rotation: u32,
+    /// Of a video stream.
+    pub format: PixelFormat,
+    pub attached_picture: bool,
+}
+
+/// What to open and how.
+pub struct Input {
+    pub reader: Box<dyn ReadSeek>,
+    /// libav's name of the container when it is known ("mpegts"): skips guessing.
+    pub format: Option<&'static str>,
+    /// Read ahead until every stream's parameters are known. Costs a tenth of a GOP's decoding in MPEG-TS.
+    pub probe: bool,
+}
+
+/// An open container.
+pub struct Demuxer {
+    // Dropped (closed) before the reader its context points to.
+    context: NonNull<ffi::AVFormatContext>,
+    reader: Reader,
+    token: Token,
+}
+
+// SAFETY: an AVFormatContext may move between threads as long as one uses it at a time.
+unsafe impl Send for Demuxer {}
+
+impl Demuxer {
+    pub fn open(input: Input, token: &Token) -> Result<Self> {
+        super::initialise();
+        let mut reader = Reader::new(input.reader, token.clone())?;
+        let format = input.format.map(c_string).transpose()?;
+        // SAFETY: the context is allocated, given our reader and handed to avformat_open_input, which frees it on
+        // failure and nulls the pointer. `Demuxer` owns it afterwards.
+        let context = unsafe {
+            let format =
+                format.as_ref().map_or(std::ptr::null(), |name| ffi::av_find_input_format(name.as_ptr()));
+            let mut context = ffi::avformat_alloc_context();
+            if context.is_null() {
+                return Err(super::out_of_memory("demuxer"));
+            }
+            (*context).pb = reader.as_ptr();
+            // Recorded input is not to be trusted to name other files or hosts.
+            let mut options = Options::new(&[("protocol_whitelist", "")])?;
+            let code = ffi::avformat_open_input(&mut context, std::ptr::null(), format, &mut options.0);
+            if code < 0 {
+                return Err(reader.failure().unwrap_or_else(|| fault("the media could not be opened", code)));
+            }
+            NonNull::new(context).ok_or_else(|| super::out_of_memory("demuxer"))?
+        };
+        let mut demuxer = Self { context, reader, token: token.clone() };
+        if input.probe {
+            // SAFETY: the context is open and ours.
+            let code =
+                unsafe { ffi::avformat_find_stream_info(demuxer.context.as_ptr(), std::ptr::null_mut()) };
+            if let Err(error) = check("the media could not be understood", code) {
+                return Err(demuxer.reader.failure().unwrap_or(error));
+            }
+        }
+        Ok(demuxer)
+    }
+
+    /// The container's short name, such as `mpegts`.
+    pub fn format_name(&self) -> String {
+        // SAFETY: an open input has a format with a static name.
+        unsafe {
+            let format = (*self.context.as_ptr()).iformat;
+            if format.is_null() {
+                return String::new();
+            }
+            std::ffi::CStr::from_ptr((*format).name).to_string_lossy().into_owned()
+        }
+    }
+
+    /// The container's duration in microseconds, where it tells one.
+    pub fn duration(&self) -> Option<i64> {
+        // SAFETY: reads an integer of the open context.
+        let duration = unsafe { (*self.context.as_ptr()).duration };
+        (duration > 0 && duration != ffi::AV_NOPTS_VALUE).then_some(duration)
+    }
+
+    fn stream_pointer(&self, index: usize) -> Option<*mut ffi::AVStream> {
+        // SAFETY: `streams` holds nb_streams valid pointers, and the bound is checked.
+        unsafe {
+            let context = self.context.as_ptr();
+            (index < (*context).nb_streams as usize).then(|| *(*context).streams.add(index))
+        }
+    }
+
+    pub fn streams(&self) -> Vec<StreamInfo> {
+        (0..).map_while(|index| self.stream_pointer(index).map(|stream| describe(index, stream))).collect()
+    }
+
+    /// The stream a viewer would be shown first: of this kind, not a cover picture, the largest or the first.
+    pub fn best(&self, kind: StreamKind) -> Option<StreamInfo> {
+        let mut best: Option<StreamInfo> = None;
+        for stream in self.streams() {
+            let better = |than: &StreamInfo| {
+                u64::from(stream.width) * u64::from(stream.height)
+                    > u64::from(than.width) * u64::from(than.height)
+            };
+            if stream.kind == kind && !stream.attached_picture && best.as_ref().is_none_or(better) {
+                best = Some(stream);
+            }
+        }
+        best
+    }
+
+    /// Reads only these streams from now on; packets of others are dropped before they are assembled.
+    pub fn select(&mut self, wanted: &[usize]) {
+        for index in 0.. {
+            let Some(stream) = self.stream_pointer(index) else { return };
+            let discard = if wanted.contains(&index) {
+                ffi::AVDiscard::AVDISCARD_DEFAULT
+            } else {
+                ffi::AVDiscard::AVDISCARD_ALL
+            };
+            // SAFETY: the stream is alive and ours to set up; `discard` is the field libav documents for callers.
+            unsafe { (*stream).discard = discard };
+        }
+    }
+
+    /// The next packet, or `None` at the end. Damaged packets are passed over; any other fault is an error.
+    pub fn read(&mut self) -> Result<Option<Packet>> {
+        let packet = Packet::new()?;
+        loop {
+            self.token.check()?;
+            // SAFETY: context and packet are ours; on success the packet owns its buffer.
+            let code = unsafe { ffi::av_read_frame(self.context.as_ptr(), packet.as_ptr()) };
+            if code >= 0 {
+                return Ok(Some(packet));
+            }
+            if let Some(failure) = self.reader.failure() {
+                return Err(failure);
+            }
+            match code {
+                ffi::AVERROR_EOF => return Ok(None),
+                ffi::AVERROR_INVALIDDATA => {}
+                _ => return Err(fault("the media could not be read on", code)),
+            }
+            // After invalid data a demuxer may have stopped for good without saying so.
+            // SAFETY: reads a flag of our own byte stream.
+            if unsafe { ffi::avio_feof(self.reader.as_ptr()) } != 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Goes to the last place at or before `ticks` of `stream` where decoding can start.
+    pub fn seek(&mut self, stream: usize, ticks: i64) -> Result<()> {
+        // SAFETY: the context is open and ours.
+        let code = unsafe {
+            ffi::avformat_seek_file(self.context.as_ptr(), stream as i32, i64::MIN, ticks, ticks, 0)
+        };
+        check("the media could not be searched", code).map(drop)
+    }
+
+    pub(super) fn parameters(&self, stream: usize) -> Result<*const ffi::AVCodecParameters> {
+        let stream = self.stream_pointer(stream).ok_or_else(|| Error::internal("no such stream"))?;
+        // SAFETY: a stream always has parameters; they live as long as the demuxer.
+        Ok(unsafe { (*stream).codecpar })
+    }
+}
+
+impl Drop for Demuxer {
+    fn drop(&mut self) {
+        let mut context = self.context.as_ptr();
+        // SAFETY: closes what avformat_open_input opened, once; our own byte stream is left to `reader`, dropped next.
+        unsafe { ffi::avformat_close_input(&mut context) };
+    }
+}
+
+fn describe(index: usize, stream: *mut ffi::AVStream) -> StreamInfo {
+    // SAFETY: `stream` comes from an open demuxer that is borrowed while we read; enums are read as integers.
+    unsafe {
+        let parameters = (*stream).codecpar;
+        let kind = match enum_field!(parameters, codec_type) {
+            0 => StreamKind::Video,
+            1 => StreamKind::Audio,
+            _ => StreamKind::Other,
+        };
+        let (base, rate) = ((*stream).time_base, (*stream).avg_frame_rate);
+        StreamInfo {
+            index,
+            kind,
+            codec: enum_field!(parameters, codec_id) as u32,
+            time_base: TimeBase::new(base.num.max(1), base.den.max(1)),
+            width: (*parameters).width.max(0) as u32,
+            height: (*parameters).height.max(0) as u32,
+            sample_rate: (*parameters).sample_rate.max(0) as u32,
+            channels: (*parameters).ch_layout.nb_channels.max(0) as u32,
+            bit_rate: (*parameters).bit_rate,
+            frame_rate: if rate.num > 0 && rate.den > 0 { (rate.num, rate.den) } else { (0, 1) },
+            rotation: rotation(stream),
+            format: PixelFormat((*parameters).format),
+            attached_picture: (*stream).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0,
+        }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to an open demuxer.
+#[cfg(not(libavutil_60))]
+unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
+    let mut size = 0;
+    // SAFETY: the caller's promise; side data is checked to be nine 32-bit integers long.
+    unsafe {
+        let data = ffi::av_stream_get_side_data(
+            stream,
+            ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
+            &mut size,
+        );
+        if data.is_null() || size < 36 { 0 } else { quarter_turns(data.cast::<i32>()) }
+    }
+}
+
+/// # Safety
+/// `stream` belongs to an open demuxer.
+#[cfg(libavutil_60)]
+unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
+    // SAFETY: the caller's promise; side data is checked to be nine 32-bit integers long.
+    unsafe {
+        let parameters = (*stream).codecpar;
+        let data = ffi::av_packet_side_data_get(
+            (*parameters).coded_side_data,
+            (*parameters).nb_coded_side_data,
+            ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
+        );
+        if data.is_null() || (*data).size < 36 { 0 } else { quarter_turns((*data).data.cast::<i32>()) }
+    }
+}
+
+impl StreamInfo {
+    /// True for codecs whose non-reference pictures can be told from their packets and skipped while decoding.
+    pub fn may_skip(&self) -> bool {
+        matches!(self.codec, id::H264 | id::HEVC | id::MPEG2)
+    }
+}

@@ -1,0 +1,424 @@
+//! Packets and frames: reference-counted buffers of libav, as values.
+
+use super::{check, ffi, out_of_memory};
+use crate::base::{Error, Result};
+use std::ptr::NonNull;
+
+const NO_PTS: i64 = ffi::AV_NOPTS_VALUE;
+
+/// One compressed packet.
+pub struct Packet(NonNull<ffi::AVPacket>);
+
+// SAFETY: an AVPacket is plain data plus an atomically counted buffer; nothing in it is bound to a thread.
+unsafe impl Send for Packet {}
+
+impl Packet {
+    pub fn new() -> Result<Self> {
+        super::initialise();
+        // SAFETY: returns a fresh packet or null.
+        NonNull::new(unsafe { ffi::av_packet_alloc() }).map(Self).ok_or_else(|| out_of_memory("packet"))
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::AVPacket {
+        self.0.as_ptr()
+    }
+
+    fn get(&self) -> &ffi::AVPacket {
+        // SAFETY: the packet is ours and alive; AVPacket has no enum fields that could hold unknown values.
+        unsafe { self.0.as_ref() }
+    }
+
+    fn get_mut(&mut self) -> &mut ffi::AVPacket {
+        // SAFETY: as in `get`, and `&mut self` makes the access exclusive.
+        unsafe { self.0.as_mut() }
+    }
+
+    pub fn data(&self) -> &[u8] {
+        let packet = self.get();
+        if packet.data.is_null() || packet.size <= 0 {
+            return &[];
+        }
+        // SAFETY: libav keeps `size` readable bytes at `data` as long as the packet holds its buffer.
+        unsafe { std::slice::from_raw_parts(packet.data, packet.size as usize) }
+    }
+
+    /// Presentation time in the stream's time base.
+    pub fn pts(&self) -> Option<i64> {
+        Some(self.get().pts).filter(|pts| *pts != NO_PTS)
+    }
+
+    /// Decoding time in the stream's time base.
+    pub fn dts(&self) -> Option<i64> {
+        Some(self.get().dts).filter(|dts| *dts != NO_PTS)
+    }
+
+    pub fn set_times(&mut self, pts: Option<i64>, dts: Option<i64>) {
+        self.get_mut().pts = pts.unwrap_or(NO_PTS);
+        self.get_mut().dts = dts.unwrap_or(NO_PTS);
+    }
+
+    pub fn stream(&self) -> usize {
+        usize::try_from(self.get().stream_index).unwrap_or(usize::MAX)
+    }
+
+    pub fn set_stream(&mut self, stream: usize) {
+        self.get_mut().stream_index = stream as i32;
+    }
+
+    /// The container's or parser's word that decoding can start here.
+    pub fn is_key(&self) -> bool {
+        self.get().flags & ffi::AV_PKT_FLAG_KEY as i32 != 0
+    }
+}
+
+impl Drop for Packet {
+    fn drop(&mut self) {
+        let mut raw = self.0.as_ptr();
+        // SAFETY: the packet was allocated by av_packet_alloc and is freed once.
+        unsafe { ffi::av_packet_free(&mut raw) };
+    }
+}
+
+/// A pixel format, by libav's name for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PixelFormat(pub(super) i32);
+
+impl PixelFormat {
+    pub const YUV420P: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_YUV420P as i32);
+    pub const YUVJ420P: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_YUVJ420P as i32);
+    pub const RGB24: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_RGB24 as i32);
+
+    fn descriptor(self) -> Option<&'static ffi::AVPixFmtDescriptor> {
+        // SAFETY: the list is walked from its start and compared as integers, so no enum value is made up; the
+        // descriptors are static tables of libavutil.
+        unsafe {
+            let mut descriptor = ffi::av_pix_fmt_desc_next(std::ptr::null());
+            while !descriptor.is_null() {
+                let id = ffi::av_pix_fmt_desc_get_id(descriptor);
+                if std::ptr::addr_of!(id).cast::<i32>().read() == self.0 {
+                    return Some(&*descriptor);
+                }
+                descriptor = ffi::av_pix_fmt_desc_next(descriptor);
+            }
+        }
+        None
+    }
+
+    /// Libav's name, such as `yuv420p`.
+    pub fn name(self) -> &'static str {
+        self.descriptor()
+            // SAFETY: a descriptor's name is a static string of ASCII.
+            .map_or("unknown", |it| {
+                unsafe { std::ffi::CStr::from_ptr(it.name) }.to_str().unwrap_or("unknown")
+            })
+    }
+
+    /// Bits of one sample of the first component.
+    pub fn depth(self) -> i32 {
+        self.descriptor().map_or(0, |it| it.comp[0].depth)
+    }
+
+    /// (log2 of horizontal, log2 of vertical) chroma subsampling; (1, 1) for 4:2:0.
+    pub fn chroma_shift(self) -> (u8, u8) {
+        self.descriptor().map_or((0, 0), |it| (it.log2_chroma_w, it.log2_chroma_h))
+    }
+}
+
+/// A decoded picture or run of samples. Its buffers may be shared with the decoder, so they are read-only;
+/// [`Frame::into_mut`] gives a frame that may be written to.
+pub struct Frame(NonNull<ffi::AVFrame>);
+
+// SAFETY: an AVFrame is plain data plus atomically counted buffers; a shared one is never written to.
+unsafe impl Send for Frame {}
+// SAFETY: through `&Frame` nothing is ever written.
+unsafe impl Sync for Frame {}
+
+impl Frame {
+    pub(super) fn empty() -> Result<Self> {
+        super::initialise();
+        // SAFETY: returns a fresh frame or null.
+        NonNull::new(unsafe { ffi::av_frame_alloc() }).map(Self).ok_or_else(|| out_of_memory("frame"))
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut ffi::AVFrame {
+        self.0.as_ptr()
+    }
+
+    fn raw(&self) -> *const ffi::AVFrame {
+        self.0.as_ptr()
+    }
+
+    /// The frame with buffers nobody else reads, copied if need be.
+    pub fn into_mut(self) -> Result<FrameMut> {
+        // SAFETY: the frame is ours; av_frame_make_writable replaces shared buffers by copies.
+        check("copying a frame", unsafe { ffi::av_frame_make_writable(self.as_ptr()) })?;
+        Ok(FrameMut(self))
+    }
+
+    /// Presentation time in the time base of the packets that made it.
+    pub fn pts(&self) -> Option<i64> {
+        // SAFETY: reads an integer of a live frame (this holds for every getter below).
+        let (pts, guess) = unsafe { ((*self.raw()).pts, (*self.raw()).best_effort_timestamp) };
+        [pts, guess].into_iter().find(|time| *time != NO_PTS)
+    }
+
+    pub fn set_pts(&mut self, pts: Option<i64>) {
+        // SAFETY: `&mut self` makes the write exclusive; only the header is written, never a shared buffer.
+        unsafe { (*self.as_ptr()).pts = pts.unwrap_or(NO_PTS) };
+    }
+
+    /// Forgets the source's picture type, so that an encoder decides itself; `key` asks for an IDR picture.
+    pub fn set_picture_type(&mut self, key: bool) {
+        let kind = if key {
+            ffi::AVPictureType::AV_PICTURE_TYPE_I
+        } else {
+            ffi::AVPictureType::AV_PICTURE_TYPE_NONE
+        };
+        // SAFETY: as in `set_pts`.
+        unsafe { (*self.as_ptr()).pict_type = kind };
+    }
+
+    pub fn width(&self) -> usize {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).width.max(0) as usize }
+    }
+
+    pub fn height(&self) -> usize {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).height.max(0) as usize }
+    }
+
+    pub fn format(&self) -> PixelFormat {
+        // SAFETY: see `pts`; AVFrame.format is a plain integer.
+        PixelFormat(unsafe { (*self.raw()).format })
+    }
+
+    /// Width of a sample over its height; (1, 1) when the stream does not say.
+    pub fn sample_aspect(&self) -> (u32, u32) {
+        // SAFETY: see `pts`.
+        let ratio = unsafe { (*self.raw()).sample_aspect_ratio };
+        match (u32::try_from(ratio.num), u32::try_from(ratio.den)) {
+            (Ok(num), Ok(den)) if num > 0 && den > 0 => (num, den),
+            _ => (1, 1),
+        }
+    }
+
+    /// Colour code points as in ISO/IEC 23091-2: (range: 1 limited, 2 full; primaries; transfer; matrix).
+    pub fn colour(&self) -> (i32, i32, i32, i32) {
+        // SAFETY: see `pts`; enums are read as the integers they are.
+        unsafe {
+            (
+                super::enum_field!(self.raw(), color_range),
+                super::enum_field!(self.raw(), color_primaries),
+                super::enum_field!(self.raw(), color_trc),
+                super::enum_field!(self.raw(), colorspace),
+            )
+        }
+    }
+
+    #[cfg(not(libavutil_60))]
+    pub fn is_interlaced(&self) -> bool {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).interlaced_frame != 0 }
+    }
+
+    #[cfg(not(libavutil_60))]
+    pub fn is_top_field_first(&self) -> bool {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).top_field_first != 0 }
+    }
+
+    #[cfg(libavutil_60)]
+    pub fn is_interlaced(&self) -> bool {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).flags & ffi::AV_FRAME_FLAG_INTERLACED as i32 != 0 }
+    }
+
+    #[cfg(libavutil_60)]
+    pub fn is_top_field_first(&self) -> bool {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).flags & ffi::AV_FRAME_FLAG_TOP_FIELD_FIRST as i32 != 0 }
+    }
+
+    /// The rotation a display matrix on the frame asks for, in degrees clockwise, rounded to a quarter turn.
+    pub fn rotation(&self) -> Option<u32> {
+        // SAFETY: side data lives as long as the frame; a display matrix is nine 32-bit integers, checked by size.
+        unsafe {
+            let data = ffi::av_frame_get_side_data(
+                self.raw(),
+                ffi::AVFrameSideDataType::AV_FRAME_DATA_DISPLAYMATRIX,
+            );
+            if data.is_null() || (*data).size < 36 {
+                return None;
+            }
+            Some(quarter_turns((*data).data.cast::<i32>()))
+        }
+    }
+
+    /// Row stride of `plane` in bytes and its rows, as one slice. Empty when there is no such plane, or when the
+    /// picture is stored upside down (negative stride), which no decoder used here does.
+    pub fn plane(&self, plane: usize) -> (&[u8], usize) {
+        let rows = self.plane_rows(plane);
+        // SAFETY: see `pts`. A video plane of a frame made by libav has at least stride × (rows − 1) + row bytes, and
+        // av_frame_get_plane_buffer gives the buffer those bytes lie in, so the slice is cut to that buffer's end.
+        unsafe {
+            let frame = &*self.raw();
+            if plane >= 4 || frame.data[plane].is_null() || frame.linesize[plane] <= 0 || rows == 0 {
+                return (&[], 0);
+            }
+            let buffer = ffi::av_frame_get_plane_buffer(self.as_ptr(), plane as i32);
+            if buffer.is_null() {
+                return (&[], 0);
+            }
+            let stride = frame.linesize[plane] as usize;
+            let offset = (frame.data[plane] as usize).wrapping_sub((*buffer).data as usize);
+            let length = (stride * rows).min((*buffer).size.saturating_sub(offset));
+            (std::slice::from_raw_parts(frame.data[plane], length), stride)
+        }
+    }
+
+    fn plane_rows(&self, plane: usize) -> usize {
+        let (_, shift) = self.format().chroma_shift();
+        if plane == 1 || plane == 2 { (self.height() + (1 << shift) - 1) >> shift } else { self.height() }
+    }
+
+    /// Samples per channel of an audio frame.
+    pub fn samples(&self) -> usize {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).nb_samples.max(0) as usize }
+    }
+
+    /// Samples a second of an audio frame.
+    pub fn sample_rate(&self) -> u32 {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).sample_rate.max(0) as u32 }
+    }
+
+    pub fn channels(&self) -> usize {
+        // SAFETY: see `pts`.
+        unsafe { (*self.raw()).ch_layout.nb_channels.max(0) as usize }
+    }
+
+    /// One channel of planar 32-bit float samples; empty for any other sample format.
+    pub fn channel(&self, channel: usize) -> &[f32] {
+        let planar_float = ffi::AVSampleFormat::AV_SAMPLE_FMT_FLTP as i32;
+        // SAFETY: see `pts`. For planar float audio, extended_data holds one pointer a channel to nb_samples floats,
+        // aligned by libav to more than a float needs.
+        unsafe {
+            let frame = &*self.raw();
+            if frame.format != planar_float || channel >= self.channels() || frame.extended_data.is_null() {
+                return &[];
+            }
+            let data = *frame.extended_data.add(channel);
+            if data.is_null() { &[] } else { std::slice::from_raw_parts(data.cast::<f32>(), self.samples()) }
+        }
+    }
+}
+
+/// # Safety
+/// `matrix` points to nine readable 32-bit integers.
+pub(super) unsafe fn quarter_turns(matrix: *const i32) -> u32 {
+    // SAFETY: the caller's promise.
+    let degrees = unsafe { ffi::av_display_rotation_get(matrix) };
+    if degrees.is_nan() {
+        return 0;
+    }
+    // libav counts counter-clockwise.
+    (((-degrees / 90.0).round() as i64).rem_euclid(4) * 90) as u32
+}
+
+impl Drop for Frame {
+    fn drop(&mut self) {
+        let mut raw = self.0.as_ptr();
+        // SAFETY: the frame was allocated by av_frame_alloc and is freed once.
+        unsafe { ffi::av_frame_free(&mut raw) };
+    }
+}
+
+/// A frame whose buffers nobody else holds.
+pub struct FrameMut(Frame);
+
+impl FrameMut {
+    /// A picture with freshly allocated planes of undefined content.
+    pub fn picture(format: PixelFormat, width: usize, height: usize) -> Result<Self> {
+        let frame = Frame::empty()?;
+        let bad = || Error::internal("a picture larger than libav can hold");
+        // SAFETY: the frame is ours and has no buffers yet; av_frame_get_buffer allocates them for these values.
+        unsafe {
+            (*frame.as_ptr()).format = format.0;
+            (*frame.as_ptr()).width = i32::try_from(width).map_err(|_| bad())?;
+            (*frame.as_ptr()).height = i32::try_from(height).map_err(|_| bad())?;
+            check("allocating a picture", ffi::av_frame_get_buffer(frame.as_ptr(), 0))?;
+        }
+        Ok(Self(frame))
+    }
+
+    /// `samples` zeroed planar float samples of each of `channels` channels.
+    pub fn audio(channels: usize, rate: u32, samples: usize) -> Result<Self> {
+        let frame = Frame::empty()?;
+        // SAFETY: as in `picture`; the layout is the default one for the count of channels.
+        unsafe {
+            let raw = frame.as_ptr();
+            (*raw).format = ffi::AVSampleFormat::AV_SAMPLE_FMT_FLTP as i32;
+            (*raw).nb_samples = samples as i32;
+            (*raw).sample_rate = rate as i32;
+            ffi::av_channel_layout_default(&mut (*raw).ch_layout, channels as i32);
+            check("allocating samples", ffi::av_frame_get_buffer(raw, 0))?;
+        }
+        let mut frame = Self(frame);
+        for channel in 0..channels {
+            frame.channel_mut(channel).fill(0.0);
+        }
+        Ok(frame)
+    }
+
+    /// Copies everything but the planes (times, colour, aspect) from `other`.
+    pub fn copy_properties(&mut self, other: &Frame) -> Result<()> {
+        // SAFETY: both frames are alive; only headers and side data are copied.
+        check("copying properties", unsafe { ffi::av_frame_copy_props(self.0.as_ptr(), other.raw()) })
+            .map(drop)
+    }
+
+    /// Marks the picture's colour code points (see [`Frame::colour`]).
+    pub fn set_colour(&mut self, range: i32, primaries: i32, transfer: i32, matrix: i32) {
+        // SAFETY: the fields are C integers; values come from this program or another frame of the same library.
+        unsafe {
+            super::enum_field!(self.0.as_ptr(), color_range = range);
+            super::enum_field!(self.0.as_ptr(), color_primaries = primaries);
+            super::enum_field!(self.0.as_ptr(), color_trc = transfer);
+            super::enum_field!(self.0.as_ptr(), colorspace = matrix);
+        }
+    }
+
+    pub fn plane_mut(&mut self, plane: usize) -> (&mut [u8], usize) {
+        let (bytes, stride) = self.0.plane(plane);
+        let (start, length) = (bytes.as_ptr().cast_mut(), bytes.len());
+        if length == 0 {
+            return (&mut [], 0);
+        }
+        // SAFETY: `FrameMut` is only made with buffers that have one reference, and `&mut self` excludes any other
+        // borrow, so the bytes `plane` described may be written.
+        (unsafe { std::slice::from_raw_parts_mut(start, length) }, stride)
+    }
+
+    pub fn channel_mut(&mut self, channel: usize) -> &mut [f32] {
+        let samples = self.0.channel(channel);
+        let (start, length) = (samples.as_ptr().cast_mut(), samples.len());
+        if length == 0 {
+            return &mut [];
+        }
+        // SAFETY: as in `plane_mut`.
+        unsafe { std::slice::from_raw_parts_mut(start, length) }
+    }
+
+    pub fn freeze(self) -> Frame {
+        self.0
+    }
+}
+
+impl std::ops::Deref for FrameMut {
+    type Target = Frame;
+    fn deref(&self) -> &Frame {
+        &self.0
+    }
+}

@@ -1,0 +1,182 @@
+//! The picture on screen at an instant: only the GOP that holds it is decoded, and on the way to it only pictures
+//! that others are predicted from.
+
+use super::Clip;
+use super::ffi::{Decoder, Frame, Packet, Skip, id};
+use super::source::{ClipReader, Want};
+use crate::base::{Error, Result, Timestamp, Token};
+
+/// Compressed bytes of one GOP (or, in a segment, of the whole segment) held while a picture is looked for. At
+/// 100 Mbit/s this is 20 seconds.
+const MAX_HELD_BYTES: usize = 256 << 20;
+
+/// A decoded picture and what it is.
+pub struct Picture {
+    pub frame: Frame,
+    /// When it came on screen.
+    pub start: Timestamp,
+    pub pts: i64,
+    pub key: bool,
+    /// Degrees clockwise it must be turned to be seen upright.
+    pub rotation: u32,
+    /// How many pictures were decoded to get it.
+    pub decoded: usize,
+}
+
+/// The picture of `clip` on screen at `instant`. `before` is the clip that `clip` continues, when there is one: it is
+/// read only when `clip` does not start with a picture that can be decoded alone.
+///
+/// # Errors
+/// `not-found` when the clip starts after `instant`; `damaged-media` when nothing can be decoded.
+pub fn extract(before: Option<&Clip>, clip: &Clip, instant: Timestamp, token: &Token) -> Result<Picture> {
+    let mut reader = ClipReader::open(clip, Want::Video, token)?;
+    let (Some(video), Some(anchor)) = (reader.video.clone(), reader.anchor) else {
+        return Err(Error::damaged("the segment holds no picture"));
+    };
+    let target = anchor.ticks_at(instant);
+    if target < anchor.ticks {
+        return Err(Error::not_found("no picture had come on screen by then"));
+    }
+    let packets = collect(&mut reader, target)?;
+    let wanted = packets
+        .iter()
+        .enumerate()
+        .filter_map(|(at, packet)| packet.pts().filter(|pts| *pts <= target).map(|pts| (pts, at)))
+        .max()
+        .ok_or_else(|| Error::damaged("the segment holds no picture for that instant"))?;
+    let mut search = Search { packets: &packets, target, wanted, decoded: 0, token };
+    let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
+
+    let key = search.keyframe();
+    let mut found = None;
+    if let Some(start) = key {
+        found = search.decode(&mut decoder, &[], start, video.may_skip())?;
+    }
+    // Two fields in two packets make one picture: neither may be skipped and both must be sent. A start that did not
+    // give the picture (gradual refresh, a lost reference) is moved back to where decoding surely works.
+    let fields = video.codec == id::H264 && found.as_ref().is_some_and(Frame::is_interlaced);
+    let exact = found.as_ref().is_some_and(|it| it.pts() == Some(wanted.0));
+    if fields || !exact {
+        let lead = before.map(|clip| lead_in(clip, token)).transpose()?.unwrap_or_default();
+        let lead = if key.is_some() && fields { &[][..] } else { &lead[..] };
+        let start = if fields { key.unwrap_or(0) } else { 0 };
+        decoder.flush();
+        if let Some(better) = search.decode(&mut decoder, lead, start, false)? {
+            found = Some(better);
+        }
+    }
+    let frame = found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
+    let pts = frame.pts().unwrap_or(wanted.0);
+    let rotation = frame.rotation().unwrap_or(video.rotation);
+    let key = packets[wanted.1].is_key();
+    Ok(Picture { start: anchor.wall_of(pts), pts, key, rotation, decoded: search.decoded, frame })
+}
+
+/// Reads the clip's pictures up to the last that can come on screen at `target`.
+fn collect(reader: &mut ClipReader, target: i64) -> Result<Vec<Packet>> {
+    let (mut packets, mut held, mut beyond) = (Vec::new(), 0, 0);
+    if reader.demuxer.format_name() != "mpegts" {
+        // Long files are entered at the keyframe; those that cannot be searched are read from the start.
+        let _ = reader.seek(target);
+    }
+    while let Some(packet) = reader.read()? {
+        if !reader.is_video(&packet) {
+            continue;
+        }
+        held += packet.data().len();
+        if held > MAX_HELD_BYTES {
+            return Err(Error::damaged("the GOP is larger than 256 MiB"));
+        }
+        // No later packet can be shown before its decoding time. Two more are kept: a second field, and one in hand.
+        if packet.dts().or(packet.pts()).is_some_and(|time| time > target) {
+            beyond += 1;
+        }
+        packets.push(packet);
+        if beyond > 2 {
+            break;
+        }
+    }
+    Ok(packets)
+}
+
+/// The packets of `clip` from its last keyframe on, without times, to prime a decoder with.
+pub(super) fn lead_in(clip: &Clip, token: &Token) -> Result<Vec<Packet>> {
+    let mut reader = ClipReader::open(clip, Want::Video, token)?;
+    let (mut packets, mut held) = (Vec::<Packet>::new(), 0);
+    while let Some(mut packet) = reader.read()? {
+        if !reader.is_video(&packet) {
+            continue;
+        }
+        if packet.is_key() {
+            packets.clear();
+            held = 0;
+        }
+        held += packet.data().len();
+        if held > MAX_HELD_BYTES {
+            return Err(Error::damaged("the GOP is larger than 256 MiB"));
+        }
+        packet.set_times(None, None);
+        packets.push(packet);
+    }
+    Ok(packets)
+}
+
+struct Search<'a> {
+    packets: &'a [Packet],
+    /// The instant asked for, in ticks.
+    target: i64,
+    /// PTS and place of the packet on screen at the target.
+    wanted: (i64, usize),
+    decoded: usize,
+    token: &'a Token,
+}
+
+impl Search<'_> {
+    /// The keyframe to start at: the last one, in decoding order, that is sent before the wanted picture and shown at or
+    /// before it. A picture shown before the keyframe it follows in the file (a leading picture of an open GOP) needs
+    /// the keyframe before.
+    fn keyframe(&self) -> Option<usize> {
+        let (pts, at) = self.wanted;
+        (0..=at).rev().find(|it| {
+            let packet = &self.packets[*it];
+            packet.is_key() && packet.pts().is_some_and(|key| key <= pts)
+        })
+    }
+
+    /// Decodes from packet `start` and gives the last picture that starts at or before the target.
+    fn decode(
+        &mut self,
+        decoder: &mut Decoder,
+        lead: &[Packet],
+        start: usize,
+        skip: bool,
+    ) -> Result<Option<Frame>> {
+        let target = self.target;
+        let mut best: Option<Frame> = None;
+        let mut decoded = 0;
+        let mut take = |frame: Frame| {
+            decoded += 1;
+            if let Some(pts) = frame.pts().filter(|pts| *pts <= target)
+                && best.as_ref().and_then(Frame::pts).is_none_or(|than| pts > than)
+            {
+                best = Some(frame);
+            }
+            Ok(())
+        };
+        let last = if skip { self.wanted.1 } else { (self.wanted.1 + 1).min(self.packets.len() - 1) };
+        decoder.set_skip(Skip::Nothing);
+        for packet in lead {
+            self.token.check()?;
+            decoder.push(Some(packet), &mut take)?;
+        }
+        for (at, packet) in self.packets.iter().enumerate().take(last + 1).skip(start) {
+            self.token.check()?;
+            let keep = !skip || at == self.wanted.1 || at == start;
+            decoder.set_skip(if keep { Skip::Nothing } else { Skip::NonReference });
+            decoder.push(Some(packet), &mut take)?;
+        }
+        decoder.push(None, &mut take)?;
+        self.decoded += decoded;
+        Ok(best)
+    }
+}

@@ -1,0 +1,111 @@
+//! From a clip to packets: opening, finding the first frame's time, walking the packets with look-ahead.
+
+use super::Clip;
+use super::ffi::{Demuxer, Input, Packet, StreamInfo, StreamKind};
+use super::timeline::Anchor;
+use crate::base::{Error, Result, Token};
+use std::collections::VecDeque;
+use std::path::Path;
+
+/// Video packets looked at to find a clip's smallest PTS. The reorder depth of H.264 and HEVC is at most 16 frames
+/// (ITU-T H.264 §E.2.1 max_num_reorder_frames), or 32 fields.
+const LOOK_AHEAD: usize = 33;
+
+/// Opens a file. MPEG-TS by its name is read without guessing; anything else is probed.
+pub fn open(path: &Path, token: &Token) -> Result<Demuxer> {
+    let transport = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("ts"));
+    open_as(path, transport, token)
+}
+
+/// Opens a file and reads ahead until every stream's parameters are known.
+pub fn open_probed(path: &Path, token: &Token) -> Result<Demuxer> {
+    open_as(path, false, token)
+}
+
+fn open_as(path: &Path, transport: bool, token: &Token) -> Result<Demuxer> {
+    let file =
+        std::fs::File::open(path).map_err(|error| Error::io("the media could not be opened", &error))?;
+    if file.metadata().is_ok_and(|it| it.len() == 0) {
+        return Err(Error::damaged("the segment is empty"));
+    }
+    let format = transport.then_some("mpegts");
+    Demuxer::open(Input { reader: Box::new(file), format, probe: !transport }, token)
+}
+
+/// The packets of a clip's picture and sound, in file order, with the clip's anchor found beforehand.
+pub struct ClipReader {
+    pub demuxer: Demuxer,
+    pub video: Option<StreamInfo>,
+    pub audio: Option<StreamInfo>,
+    /// `None` when the clip holds neither picture nor sound with a time. Without a picture, the sound is the clock.
+    pub anchor: Option<Anchor>,
+    /// The usual distance between two pictures, in ticks of the video's time base; 0 when there is one picture.
+    pub frame_ticks: i64,
+    pending: VecDeque<Packet>,
+}
+
+/// Which streams of a clip are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    Video,
+    Both,
+}
+
+impl ClipReader {
+    pub fn open(clip: &Clip, want: Want, token: &Token) -> Result<Self> {
+        let mut demuxer = open(&clip.path, token)?;
+        let video = demuxer.best(StreamKind::Video);
+        let audio = if want == Want::Both { demuxer.best(StreamKind::Audio) } else { None };
+        let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|it| it.index).collect();
+        demuxer.select(&wanted);
+        let mut pending = VecDeque::new();
+        let mut times = Vec::new();
+        let mut seen = 0;
+        let clock = video.as_ref().or(audio.as_ref());
+        while let Some(stream) = clock
+            && seen < LOOK_AHEAD
+            && let Some(packet) = demuxer.read()?
+        {
+            if packet.stream() == stream.index {
+                seen += 1;
+                times.extend(packet.pts());
+            }
+            pending.push_back(packet);
+        }
+        times.sort_unstable();
+        let anchor = clock.zip(times.first()).map(|(stream, ticks)| Anchor {
+            wall: clip.start,
+            ticks: *ticks,
+            base: stream.time_base,
+        });
+        let mut steps: Vec<i64> = times.windows(2).map(|it| it[1] - it[0]).filter(|it| *it > 0).collect();
+        steps.sort_unstable();
+        let frame_ticks = steps.get(steps.len() / 2).copied().unwrap_or(0);
+        Ok(Self { demuxer, video, audio, anchor, frame_ticks, pending })
+    }
+
+    pub fn read(&mut self) -> Result<Option<Packet>> {
+        match self.pending.pop_front() {
+            Some(packet) => Ok(Some(packet)),
+            None => self.demuxer.read(),
+        }
+    }
+
+    pub fn is_video(&self, packet: &Packet) -> bool {
+        self.video.as_ref().is_some_and(|it| it.index == packet.stream())
+    }
+
+    pub fn is_audio(&self, packet: &Packet) -> bool {
+        self.audio.as_ref().is_some_and(|it| it.index == packet.stream())
+    }
+
+    /// Skips to the last keyframe at or before `ticks`, where the container can. MPEG-TS cannot without reading
+    /// everything, and its clips are short.
+    pub fn seek(&mut self, ticks: i64) -> Result<()> {
+        if let Some(stream) = &self.video {
+            self.demuxer.seek(stream.index, ticks)?;
+            self.pending.clear();
+        }
+        Ok(())
+    }
+}
