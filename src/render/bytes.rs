@@ -3,10 +3,8 @@
 use crate::base::{Error, Result};
 use crate::media::Sink;
 use crate::pool::Ticket;
-use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use flate2::{Compression, write::GzEncoder};
-use sha2::{Digest, Sha256};
 use std::io::Write;
 use std::time::SystemTime;
 use tokio::sync::mpsc;
@@ -36,11 +34,18 @@ pub struct Made {
 }
 
 impl Made {
-    /// Tags the bytes. A playlist of 4 MB takes some 3 ms to hash, so what may be large is made on the pool.
+    /// Tags the bytes with their length and the checksums of their halves: 64 bits and more, which is plenty to tell
+    /// versions of one address apart, at a tenth of the time of SHA-256. A playlist of 12 hours has 4 MB and is
+    /// asked for again and again.
     pub fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
-        // 96 bits of SHA-256: a coincidence is not to be had.
-        let tag = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(&Sha256::digest(&bytes)[..12]);
+        let (first, second) = bytes.split_at(bytes.len() / 2);
+        let sum = |half: &[u8]| {
+            let mut crc = flate2::Crc::new();
+            crc.update(half);
+            crc.sum()
+        };
+        let tag = format!("{:x}-{:08x}{:08x}", bytes.len(), sum(first), sum(second));
         Self { bytes, tag, gzipped: false }
     }
 

@@ -6,3 +6,5 @@ mod golden;
 mod judge;
 mod layers;
 mod media;
+mod routes;
+mod surroundings;

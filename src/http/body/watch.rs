@@ -4,12 +4,11 @@
 use crate::base::metrics::Metrics;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use bytes::Bytes;
-use std::cell::Cell;
+use parking_lot::Mutex;
 use std::net::{Shutdown, TcpStream};
 use std::pin::Pin;
-use std::rc::{Rc, Weak};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Weak};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 /// A second handle on a client's socket, to shut it down with.
@@ -23,25 +22,44 @@ impl Connection {
     }
 }
 
-/// When the body was last asked for bytes, and whether it had any.
-struct Pulse {
-    asked: Cell<Instant>,
-    /// True when the body had nothing yet: then the client waits for us.
-    empty_handed: Cell<bool>,
+/// When the client's side last moved, and whose turn it is.
+struct Pulse(Mutex<State>);
+
+struct State {
+    /// When the body was last asked for bytes, or had some again.
+    moved: Instant,
+    /// The connection's waker while the body has nothing: then the client waits for us.
+    waiting: Option<Waker>,
+}
+
+/// Stands in for the connection's waker, to know when the body has bytes again. Without it a connection that is
+/// closing, which asks for nothing more and only waits for its client to take what was written, would look like
+/// one that waits for us.
+impl Wake for Pulse {
+    fn wake(self: Arc<Self>) {
+        let waker = {
+            let mut state = self.0.lock();
+            state.moved = Instant::now();
+            state.waiting.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
 }
 
 /// A body under watch, whose bytes are counted.
 pub struct Watched {
     inner: BoxBody,
-    pulse: Rc<Pulse>,
+    pulse: Arc<Pulse>,
     metrics: Metrics,
 }
 
 impl Watched {
     pub fn new(inner: BoxBody, connection: Option<&Connection>, stall: Duration, metrics: &Metrics) -> Self {
-        let pulse = Rc::new(Pulse { asked: Cell::new(Instant::now()), empty_handed: Cell::new(false) });
+        let pulse = Arc::new(Pulse(Mutex::new(State { moved: Instant::now(), waiting: None })));
         if let Some(Connection(socket)) = connection {
-            actix_web::rt::spawn(watch(Rc::downgrade(&pulse), Arc::downgrade(socket), stall));
+            actix_web::rt::spawn(watch(Arc::downgrade(&pulse), Arc::downgrade(socket), stall));
         }
         Self { inner, pulse, metrics: metrics.clone() }
     }
@@ -57,15 +75,19 @@ impl Watched {
 }
 
 /// Holds nothing of the body or the socket while it sleeps, so neither outlives its connection for it.
-async fn watch(pulse: Weak<Pulse>, socket: std::sync::Weak<TcpStream>, stall: Duration) {
+async fn watch(pulse: Weak<Pulse>, socket: Weak<TcpStream>, stall: Duration) {
     let mut wait = stall;
     loop {
         tokio::time::sleep(wait).await;
         let (Some(pulse), Some(socket)) = (pulse.upgrade(), socket.upgrade()) else { return };
-        if pulse.empty_handed.get() {
-            pulse.asked.set(Instant::now());
-        }
-        wait = match stall.checked_sub(pulse.asked.get().elapsed()) {
+        let still = {
+            let mut state = pulse.0.lock();
+            if state.waiting.is_some() {
+                state.moved = Instant::now();
+            }
+            state.moved.elapsed()
+        };
+        wait = match stall.checked_sub(still) {
             Some(left) if !left.is_zero() => left,
             _ => {
                 tracing::info!("a client took nothing for {stall:?}; its connection is cut");
@@ -88,9 +110,16 @@ impl MessageBody for Watched {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        let polled = Pin::new(&mut self.inner).poll_next(context);
-        self.pulse.asked.set(Instant::now());
-        self.pulse.empty_handed.set(polled.is_pending());
+        {
+            let mut state = self.pulse.0.lock();
+            state.moved = Instant::now();
+            state.waiting = Some(context.waker().clone());
+        }
+        let waker = Waker::from(Arc::clone(&self.pulse));
+        let polled = Pin::new(&mut self.inner).poll_next(&mut Context::from_waker(&waker));
+        if polled.is_ready() {
+            self.pulse.0.lock().waiting = None;
+        }
         if let Poll::Ready(Some(Ok(bytes))) = &polled {
             self.metrics.http_body_bytes.inc_by(bytes.len() as u64);
         }
