@@ -89,7 +89,8 @@ impl Demuxer {
                 return Err(demuxer.reader.failure().unwrap_or(error));
             }
         }
-        Ok(demuxer)
+        // Some demuxers take a read that failed for the end of a short file.
+        demuxer.reader.failure().map_or(Ok(demuxer), Err)
     }
 
     /// The container's short name, such as `mpegts`.
