@@ -24,7 +24,11 @@ const AT_A_TIME: usize = 16;
 const ROUND: Duration = Duration::from_millis(3_300);
 const ROUNDS: u64 = 3;
 
-fn main() -> Outcome<()> {
+fn main() -> std::process::ExitCode {
+    common::run(bench)
+}
+
+fn bench() -> Outcome<()> {
     let root = common::archive()?;
     let clips = common::clips(&root, QUALITY)?;
     let ffmpeg = common::ffmpeg();

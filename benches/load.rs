@@ -24,7 +24,11 @@ struct Round {
     peak: f64,
 }
 
-fn main() -> Outcome<()> {
+fn main() -> std::process::ExitCode {
+    common::run(bench)
+}
+
+fn bench() -> Outcome<()> {
     let root = common::archive()?;
     let (mut alone, mut loaded) = (Vec::new(), Vec::new());
     for number in 0..ROUNDS {
@@ -36,7 +40,7 @@ fn main() -> Outcome<()> {
         EVERY.as_millis()
     );
     heads("", &["p50", "p99", "max", "frames/s", "503", "peak MiB"]);
-    let mut show = |what: &str, rounds: &[Round]| {
+    let show = |what: &str, rounds: &[Round]| {
         let of = |value: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
         let p99 = of(&|it| quantile(&it.times, 0.99));
         line(

@@ -13,7 +13,7 @@ use moviola::media::Clip;
 use moviola::media::synthetic::{Synthetic, synthesise};
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -123,6 +123,26 @@ pub fn ffmpeg() -> Option<&'static str> {
     }
     println!("ffmpeg is not installed: its lines are left out");
     None
+}
+
+/// The program, at its own command line: this very binary, which [`run`] turns into it. The one in the target folder may
+/// be another version by now.
+pub fn program() -> Command {
+    Command::new("/proc/self/exe")
+}
+
+/// Runs a bench, or the program when that is asked for.
+pub fn run(bench: impl FnOnce() -> Outcome<()>) -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|word| word == "serve" || word == "cut") {
+        return moviola::cli::run();
+    }
+    match bench() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("{fault}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Numbers that look random and are the same in every run (xorshift64*).

@@ -5,7 +5,7 @@ use super::process::{self, Memory};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 pub struct Server {
@@ -16,7 +16,7 @@ pub struct Server {
 impl Server {
     /// Serves `archive` on a free port, with keys of the configuration as `key=value`.
     pub fn start(archive: &Path, keys: &[&str]) -> Outcome<Self> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_moviola"));
+        let mut command = super::program();
         command.args(["serve", "--listen", "127.0.0.1:0", "--log", "warn", "--archive"]).arg(archive);
         for key in keys {
             command.args(["--set", key]);
