@@ -239,12 +239,15 @@ impl Pack {
         if state.identity.is_some() && len > state.end {
             state.scan(&mut reader, AHEAD_SMALL)?;
         }
+        // It may be there already, by another process; or only look so, being damaged.
         let row = state.table.get(wanted.name).filter(|row| row.stamp == wanted.stamp);
-        let place = row.and_then(|row| row.place);
-        if let Some(place) = place.filter(|place| (place.len, place.crc) == (bytes.len() as u32, crc)) {
+        let place =
+            row.and_then(|row| row.place).filter(|place| (place.len, place.crc) == (len_of(bytes), crc));
+        if let (Some(place), Some(identity)) = (place, state.identity)
+            && read_record(&mut reader, identity, wanted, place, place.end())?.is_some()
+        {
             state.insert(wanted, Some(place), Some(bytes.clone()));
             self.publish(&state);
-            // It may be the work of another process.
             room(len);
             return Ok(());
         }
@@ -260,7 +263,7 @@ impl Pack {
             Some(identity) => identity,
             None => write_pack_head(&mut text, &self.name),
         };
-        let place = Place { at: state.end + text.len() as u64, len: bytes.len() as u32, crc, name_len };
+        let place = Place { at: state.end + text.len() as u64, len: len_of(bytes), crc, name_len };
         write_record_head(&mut text, identity, wanted, place);
         text.extend_from_slice(bytes);
         let (from, to) = (state.end, state.end + text.len() as u64);
@@ -359,6 +362,11 @@ impl State {
             }
         }
     }
+}
+
+/// The cache takes no entry whose length would not fit.
+fn len_of(bytes: &Bytes) -> u32 {
+    bytes.len() as u32
 }
 
 /// The file at `path`, made where there is none, with its lock held until it is closed.
