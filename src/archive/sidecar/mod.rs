@@ -9,12 +9,27 @@
 //!
 //! A day of 2 s segments is 43,200 of them, with an index of about a kilobyte each. One file each would take a
 //! 4 KiB block and an inode each, and a request for 12 hours would open 21,600 files. So the entries of one hour
-//! and product are appended to one file, the pack, whose table is built by reading it once. MEASURED
+//! and product are appended to one file, the pack, whose table is built by reading it once. Twelve hours of 2 s
+//! segments with 1 KiB each, all asked for at once, on ext4 (`tests::packs_beside_single_files`, one run):
+//!
+//! | | a file each | packs |
+//! | --- | --- | --- |
+//! | bytes on the disk, inodes | 88.5 MB, 21,600 | 24.4 MB, 12 |
+//! | read from the disk, nothing cached | 1,423 ms | 77 ms |
+//! | read from the page cache | 59 ms, unchecked | 28 ms, checked |
+//! | held in memory | | 6.4 ms, 26.4 MB |
+//! | written one by one | 463 ms | 317 ms |
 //!
 //! What that costs: an entry cannot be taken away alone, so eviction goes by the hour, and superseded entries
 //! take room until more than half of a pack is dead and it is begun anew. Both are rare by nature: a segment
-//! with the same name has the same content. Packs lie in a folder for each day, so that ten years are 3,650
-//! folders in a quality.
+//! with the same name has the same content. One entry of an hour not yet looked at takes 0.7 ms, for the table.
+//! Packs lie in a folder for each day, so that ten years are 3,650 folders in a quality.
+//!
+//! # Bounds
+//!
+//! What the cache takes on the disk never passes the limit by this process's doing: room is made before a pack
+//! grows. What other processes on the directory put there is seen by [`Sidecars::survey`], which makes it hold
+//! for all of them together.
 
 mod flight;
 mod key;

@@ -182,14 +182,17 @@ impl Pack {
 
         places.sort_unstable_by_key(|(_, place)| place.at);
         let mut read = Vec::with_capacity(places.len());
+        let mut run = 0;
         for (order, (index, place)) in places.iter().enumerate() {
-            // From here to the last of those that follow closely.
-            let mut run = place.end();
-            for (_, next) in &places[order + 1..] {
-                if next.at > run + GAP || next.end() - place.at > AHEAD_MANY as u64 {
-                    break;
+            if place.end() > run {
+                // From here to the last of those that follow closely.
+                run = place.end();
+                for (_, next) in &places[order + 1..] {
+                    if next.at > run + GAP || next.end() - place.at > AHEAD_MANY as u64 {
+                        break;
+                    }
+                    run = run.max(next.end());
                 }
-                run = next.end();
             }
             let bytes = read_record(&mut reader, identity, wanted[*index], *place, run)?;
             read.push((*index, *place, bytes));

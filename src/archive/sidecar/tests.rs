@@ -118,17 +118,15 @@ fn many_entries_of_all_sizes_come_together_and_in_order() {
 fn a_name_without_a_hash_is_not_enough() {
     let dir = tempfile::tempdir().unwrap();
     let archive = Archive::open(dir.path(), Limits::default(), Metrics::new()).unwrap();
-    let mut stems = Vec::new();
     for (second, kind) in [(0, SegmentKind::Full), (2, SegmentKind::Suspect), (4, SegmentKind::Partial)] {
         let start = hour(13).start() + second * 1_000_000;
         let mut writer = archive.create_segment(&CHANNEL, &QUALITY, start).unwrap();
         writer.write(b"abc").unwrap();
-        stems.push(writer.finish(2_000_000, kind).unwrap());
+        writer.finish(2_000_000, kind).unwrap();
     }
-    let span = crate::base::Span::new(hour(13).start(), hour(14).start());
     let listing = archive.listings.hour(&CHANNEL, &QUALITY, hour(13)).unwrap().unwrap();
     let segments: Vec<_> = listing.segments().collect();
-    assert_eq!((segments.len(), span.micros()), (3, HOUR));
+    assert_eq!(segments.len(), 3);
     let cache = open(&dir.path().join(".cache"), BIG);
     for segment in &segments {
         let key = Key::of(&archive, segment, INDEX).unwrap();
@@ -198,10 +196,7 @@ fn no_flipped_bit_makes_wrong_bytes() {
             );
         }
     }
-    assert!(
-        found > lost / 2,
-        "a flip takes what it hits and what lies behind it: {found} found, {lost} lost"
-    );
+    assert!(found > 0 && lost > 0, "a flip takes what it hits and, in a head, what lies behind it");
 }
 
 #[test]
@@ -704,4 +699,25 @@ fn packs_beside_single_files() {
     let blocks = |path: &Path| fs::metadata(path).unwrap().blocks() * 512;
     println!("files take {}", paths.iter().map(|path| blocks(path)).sum::<u64>());
     println!("packs take {}", packs(dir.path()).iter().map(|path| blocks(path)).sum::<u64>());
+}
+
+/// A real full disk and a real read-only one, where somebody who may mount has set them up.
+#[test]
+#[ignore = "needs SMALL_DISK, a folder on a file system of 256 KiB that may be written or not"]
+fn a_small_disk() {
+    let dir = PathBuf::from(std::env::var("SMALL_DISK").unwrap());
+    let cache = open(&dir, BIG);
+    let before = open(&dir, COLD).get(&key("0.ts"));
+    let mut kept = 0;
+    for at in 0..200 {
+        let name = format!("{at}.ts");
+        kept += u32::from(cache.put(&key(&name), vec![at; 9000]));
+        assert_eq!(cache.get(&key(&name)), Some(vec![at; 9000].into()));
+    }
+    println!("before {:?}, kept {kept}, faults {}", before.map(|bytes| bytes.len()), faults(&cache, "write"));
+    assert_eq!(cache.disk_bytes(), on_disk(&dir));
+    assert!(kept < 100);
+    let again = open(&dir, COLD);
+    let found = (0..200).filter(|at| again.get(&key(&format!("{at}.ts"))).is_some()).count();
+    println!("found {found}");
 }
