@@ -10,7 +10,7 @@
 //! A day of 2 s segments is 43,200 of them, with an index of about a kilobyte each. One file each would take a
 //! 4 KiB block and an inode each, and a request for 12 hours would open 21,600 files. So the entries of one hour
 //! and product are appended to one file, the pack, whose table is built by reading it once. Twelve hours of 2 s
-//! segments with 1 KiB each, all asked for at once, on ext4 (`tests::packs_beside_single_files`, one run):
+//! segments with 1 KiB each, all asked for at once, on ext4 (`tests/measure.rs`, one run):
 //!
 //! | | a file each | packs |
 //! | --- | --- | --- |

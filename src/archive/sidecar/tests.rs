@@ -1,12 +1,13 @@
+mod flights;
+mod measure;
+
 use super::*;
 use crate::archive::{Archive, Limits, SegmentKind};
 use crate::base::time::{HOUR, MINUTE, SteppedClock};
-use crate::base::{Channel, Error, Hour, Kind, Quality, Timestamp};
+use crate::base::{Channel, Hour, Kind, Quality};
 use proptest::prelude::*;
 use std::collections::HashMap;
 use std::sync::LazyLock;
-use std::sync::atomic::AtomicUsize;
-use std::sync::mpsc;
 
 const INDEX: Product<'static> = Product::new("index", 1);
 const BIG: SidecarLimits = SidecarLimits { disk_bytes: 1 << 30, memory_bytes: 1 << 24 };
@@ -96,7 +97,7 @@ fn gives_back_what_was_put_now_and_after_a_restart() {
 fn many_entries_of_all_sizes_come_together_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..300).map(|at| format!("{at:0width$}.ts", width = 1 + at % 240)).collect();
-    let bytes = |at: usize| Bytes::from(vec![at as u8; if at % 50 == 0 { 300_000 } else { at * 7 }]);
+    let bytes = |at: usize| Bytes::from(vec![at as u8; if at.is_multiple_of(50) { 300_000 } else { at * 7 }]);
     let cache = open(dir.path(), BIG);
     for (at, name) in names.iter().enumerate() {
         assert!(cache.put(&key(name), bytes(at)));
@@ -438,85 +439,6 @@ fn threads_and_processes_share_it() {
     }
 }
 
-#[test]
-fn one_makes_it_and_the_others_wait() {
-    let dir = tempfile::tempdir().unwrap();
-    let (cache, made, token) = (open(dir.path(), COLD), AtomicUsize::new(0), Token::root());
-    let start = std::sync::Barrier::new(8);
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                start.wait();
-                let bytes = cache.get_or_make(&key("a.ts"), &token, || {
-                    made.fetch_add(1, Ordering::Relaxed);
-                    Ok(vec![1; 1000])
-                });
-                assert_eq!(bytes.unwrap(), vec![1; 1000]);
-            });
-        }
-    });
-    assert_eq!((made.load(Ordering::Relaxed), cache.flights.len()), (1, 0));
-}
-
-/// Runs a maker that ends as `end` says, with a waiter that makes it then if it must. What each got.
-fn maker_and_waiter(end: impl FnOnce(&Token) -> Result<Vec<u8>> + Send) -> [Option<Result<Bytes>>; 2] {
-    let dir = tempfile::tempdir().unwrap();
-    let (cache, token) = (open(dir.path(), BIG), Token::root());
-    let (begun, wait_begun) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let (cache, token) = (&cache, &token);
-        let maker = scope.spawn(move || {
-            cache.get_or_make(&key("a.ts"), token, || {
-                begun.send(()).unwrap();
-                end(token)
-            })
-        });
-        wait_begun.recv().unwrap();
-        let waiter = scope.spawn(|| cache.get_or_make(&key("a.ts"), &Token::root(), || Ok(b"mine".to_vec())));
-        let answers = [maker, waiter].map(|thread| thread.join().ok());
-        assert_eq!(cache.flights.len(), 0);
-        answers
-    })
-}
-
-#[test]
-fn a_maker_that_goes_hands_over() {
-    let [maker, waiter] = maker_and_waiter(|token| {
-        token.cancel();
-        token.check()?;
-        Ok(Vec::new())
-    });
-    assert_eq!(maker.unwrap().unwrap_err().kind, Kind::Cancelled);
-    assert_eq!(waiter.unwrap().unwrap(), "mine");
-    let [maker, waiter] = maker_and_waiter(|_| panic!("a bug in the maker"));
-    assert!(maker.is_none());
-    assert_eq!(waiter.unwrap().unwrap(), "mine");
-}
-
-#[test]
-fn errors_are_not_kept_and_waiters_may_go() {
-    let dir = tempfile::tempdir().unwrap();
-    let (cache, token) = (open(dir.path(), BIG), Token::root());
-    let failed = cache.get_or_make(&key("a.ts"), &token, || Err(Error::damaged("no picture")));
-    assert_eq!(failed.unwrap_err().kind, Kind::Damaged);
-    let waiter = token.child();
-    let inside = cache.get_or_make(&key("a.ts"), &token, || {
-        // While it is being made, another asks and is cancelled, and the maker of something else is not held up.
-        std::thread::scope(|scope| {
-            let asked =
-                scope.spawn(|| cache.get_or_make(&key("a.ts"), &waiter, || panic!("it is being made")));
-            let other = cache.get_or_make(&key("b.ts"), &token, || Ok(b"other".to_vec()));
-            assert_eq!(other.unwrap(), "other");
-            waiter.cancel();
-            assert_eq!(asked.join().unwrap().unwrap_err().kind, Kind::Cancelled);
-        });
-        Ok(b"made".to_vec())
-    });
-    assert_eq!(inside.unwrap(), "made");
-    let kept = cache.get_or_make(&key("a.ts"), &token, || panic!("it is kept"));
-    assert_eq!(kept.unwrap(), "made");
-}
-
 #[derive(Debug, Clone)]
 enum Step {
     Put { hour: i64, name: u8, len: usize },
@@ -616,108 +538,4 @@ proptest! {
             prop_assert_eq!(cache.disk_bytes(), on_disk(dir.path()));
         }
     }
-}
-
-/// `cargo test --release --lib archive::sidecar -- --ignored --nocapture`: the numbers in the module's text.
-#[test]
-#[ignore = "measures"]
-fn packs_beside_single_files() {
-    const HOURS: i64 = 12;
-    const EACH: i64 = 1800;
-    let dir = tempfile::tempdir_in(std::env::var("MEASURE_IN").unwrap_or("/tmp".into())).unwrap();
-    let hash = "J-0Gnfy5JFUEAQJqOzVwcC9eKO2YOM4c9fVemPwOzxg";
-    let names: Vec<(Hour, String)> = (0..HOURS * EACH)
-        .map(|at| {
-            let start = Timestamp::from_micros(hour(0).start().micros() + at * 2_000_000);
-            let name = format!("{:02}:{:02}.000000-2.0-full-{hash}.ts", at % EACH / 30, at % 30 * 2);
-            (start.hour(), name)
-        })
-        .collect();
-    let noise = |at: usize| (0..1024).map(|byte| (byte * at) as u8).collect::<Vec<u8>>();
-    let limits = SidecarLimits { disk_bytes: 1 << 32, memory_bytes: 1 << 30 };
-    let cache = open(dir.path(), limits);
-    let keys: Vec<_> = names
-        .iter()
-        .map(|(hour, name)| Key::named(&CHANNEL, &QUALITY, *hour, name, INDEX, || unreachable!()).unwrap())
-        .collect();
-    let time = |what: &str, work: &mut dyn FnMut()| {
-        let best = (0..5)
-            .map(|_| {
-                let began = std::time::Instant::now();
-                work();
-                began.elapsed()
-            })
-            .min();
-        println!("{what}: {:?}", best.unwrap());
-    };
-    let began = std::time::Instant::now();
-    for (at, key) in keys.iter().enumerate() {
-        assert!(cache.put(key, noise(at)));
-    }
-    println!("put {} entries: {:?}", keys.len(), began.elapsed());
-    let files = dir.path().join("files");
-    let paths: Vec<PathBuf> =
-        names.iter().map(|(hour, name)| files.join(hour.to_string()).join(name)).collect();
-    let began = std::time::Instant::now();
-    for (at, path) in paths.iter().enumerate() {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, noise(at)).unwrap();
-    }
-    println!("write {} files: {:?}", paths.len(), began.elapsed());
-    time("files, in the page cache", &mut || {
-        assert_eq!(paths.iter().map(|path| fs::read(path).unwrap().len()).sum::<usize>(), keys.len() * 1024);
-    });
-    time("packs, in the page cache", &mut || {
-        assert!(open(dir.path(), limits).get_many(&keys).iter().all(Option::is_some));
-    });
-    assert!(cache.get_many(&keys).iter().all(Option::is_some));
-    time("packs, in memory", &mut || {
-        assert!(cache.get_many(&keys).iter().all(Option::is_some));
-    });
-    time("one entry in memory", &mut || {
-        assert!(cache.get(&keys[77]).is_some());
-    });
-    time("one entry, table unknown", &mut || {
-        assert!(open(dir.path(), limits).get(&keys[77]).is_some());
-    });
-    println!("memory {} disk {}", cache.shelf.weight(), cache.disk_bytes());
-    let cold = |what: &str, work: &dyn Fn()| {
-        rustix::fs::sync();
-        if fs::write("/proc/sys/vm/drop_caches", "3").is_ok() {
-            let began = std::time::Instant::now();
-            work();
-            println!("{what}: {:?}", began.elapsed());
-        }
-    };
-    cold("files, from the disk", &|| {
-        assert_eq!(paths.iter().map(|path| fs::read(path).unwrap().len()).sum::<usize>(), keys.len() * 1024);
-    });
-    cold("packs, from the disk", &|| {
-        assert!(open(dir.path(), limits).get_many(&keys).iter().all(Option::is_some));
-    });
-    use std::os::unix::fs::MetadataExt as _;
-    let blocks = |path: &Path| fs::metadata(path).unwrap().blocks() * 512;
-    println!("files take {}", paths.iter().map(|path| blocks(path)).sum::<u64>());
-    println!("packs take {}", packs(dir.path()).iter().map(|path| blocks(path)).sum::<u64>());
-}
-
-/// A real full disk and a real read-only one, where somebody who may mount has set them up.
-#[test]
-#[ignore = "needs SMALL_DISK, a folder on a file system of 256 KiB that may be written or not"]
-fn a_small_disk() {
-    let dir = PathBuf::from(std::env::var("SMALL_DISK").unwrap());
-    let cache = open(&dir, BIG);
-    let before = open(&dir, COLD).get(&key("0.ts"));
-    let mut kept = 0;
-    for at in 0..200 {
-        let name = format!("{at}.ts");
-        kept += u32::from(cache.put(&key(&name), vec![at; 9000]));
-        assert_eq!(cache.get(&key(&name)), Some(vec![at; 9000].into()));
-    }
-    println!("before {:?}, kept {kept}, faults {}", before.map(|bytes| bytes.len()), faults(&cache, "write"));
-    assert_eq!(cache.disk_bytes(), on_disk(&dir));
-    assert!(kept < 100);
-    let again = open(&dir, COLD);
-    let found = (0..200).filter(|at| again.get(&key(&format!("{at}.ts"))).is_some()).count();
-    println!("found {found}");
 }
