@@ -3,3 +3,4 @@
 mod barcode;
 mod golden;
 mod layers;
+mod ts;
