@@ -19,6 +19,7 @@ pub fn packets(stream: &[u8]) -> Vec<Packet> {
     let arguments = ["-show_entries", "packet=stream_index,pts,dts,size,flags", "-of", "csv=p=0"];
     let text = run("ffprobe", stream, &[], &arguments);
     text.lines()
+        .filter(|line| !line.is_empty())
         .map(|line| {
             let fields: Vec<_> = line.split(',').collect();
             let number = |at: usize| fields[at].parse::<i64>().unwrap_or_else(|_| panic!("{line}"));
@@ -50,6 +51,7 @@ pub fn decode(stream: &[u8]) -> Vec<(usize, String)> {
     ];
     let text = run("ffmpeg", stream, &["-i"], &arguments);
     text.lines()
+        .filter(|line| !line.is_empty())
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
             let fields: Vec<_> = line.split(',').map(str::trim).collect();
