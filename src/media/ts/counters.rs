@@ -56,6 +56,9 @@ impl ContinuityCounters {
 pub struct CounterProfile {
     /// By rising PID; a stream has a handful of them.
     pub pids: Vec<PidCounters>,
+    /// Where the last packet ends, in bytes. What lies behind is a packet cut off (a source that broke) or garbage:
+    /// copied before another segment, it would cost a reader its step, and that segment its tables.
+    pub end: u64,
 }
 
 /// The counters of one PID in one segment, 0 to 15.
@@ -77,8 +80,10 @@ impl CounterProfile {
         // 1 + the place in `pids`, by PID.
         let mut places = [0u16; PIDS];
         let mut walk = Walk::default();
+        let mut end = 0;
         while let Some(at) = walk.next(segment) {
             let Some(packet) = segment[at..].first_chunk::<PACKET_BYTES>() else { break };
+            end = (at + PACKET_BYTES) as u64;
             let header = Header::of(packet);
             if !header.is_counted() {
                 continue;
@@ -93,7 +98,7 @@ impl CounterProfile {
             pids[usize::from(*place) - 1].last = header.counter;
         }
         pids.sort_unstable_by_key(|it| it.pid);
-        Ok(Self { pids })
+        Ok(Self { pids, end })
     }
 }
 
@@ -157,6 +162,8 @@ mod tests {
         assert_eq!(counted(&segment), [13, 14], "a packet without payload at the start repeats");
         let profile = CounterProfile::of(&lost).unwrap();
         assert_eq!(profile.pids, [PidCounters { pid: 256, before: 2, last: 6 }]);
+        assert_eq!(profile.end, 4 * 188);
+        assert_eq!(CounterProfile::of(&lost[..4 * 188 - 1]).unwrap().end, 3 * 188);
     }
 
     #[test]

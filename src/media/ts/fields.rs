@@ -1,7 +1,8 @@
 //! Finding the packets of a segment, and the fields of one packet that a patch changes.
 
-use super::{PACKET_BYTES, SYNC};
+use super::{PACKET_BYTES, SYNC, splice};
 use crate::base::{Error, Kind, Result};
+use std::ops::Range;
 
 /// Walks over the packets of a segment. Keeps the place alone, so that the bytes may be changed on the way.
 #[derive(Debug, Default)]
@@ -72,6 +73,8 @@ pub(super) struct Fields {
     pub stamps: [Option<usize>; 2],
     /// ESCR, six bytes.
     pub stream_clock: Option<usize>,
+    /// A splice message, which may lie beside the others' places.
+    pub splice: Option<Range<usize>>,
     /// A length or a flag contradicts the packet: what lies behind it was not looked at.
     pub malformed: bool,
 }
@@ -132,6 +135,10 @@ impl Fields {
         // A section starts with a pointer and a table: 0, 0, 1 would be the start of a program association table
         // without its syntax indicator, which there is not.
         if !PREFIX.starts_with(&pes[..pes.len().min(PREFIX.len())]) {
+            match splice::find(pes) {
+                Ok(found) => self.splice = found.map(|it| start + it.start..start + it.end),
+                Err(()) => self.malformed = true,
+            }
             return Ok(());
         }
         if pes.is_empty() {

@@ -6,6 +6,7 @@ mod crc;
 mod fields;
 mod patch;
 mod section;
+mod splice;
 mod stamp;
 mod unit;
 mod write;

@@ -1,12 +1,11 @@
 //! Whole segments changed in place, so that they follow each other as one transport stream: times shifted,
 //! continuity counters numbered on. The length never changes, so that a cut's length is known before it is made.
 //!
-//! Not changed: times inside payloads (SCTE-35 sections, DTS_next_AU of a seamless splice), tables, scrambled
-//! payloads.
+//! Not changed: DTS_next_AU of a seamless splice, times inside elementary streams, tables, scrambled payloads.
 
 use super::fields::{DISCONTINUITY, FLAGS, Fields, Header, Walk};
 use super::stamp::{shift_clock, shift_stamp, shift_stream_clock, wrapped};
-use super::{ContinuityCounters, PACKET_BYTES, PIDS};
+use super::{ContinuityCounters, PACKET_BYTES, PIDS, splice};
 use crate::base::Result;
 
 /// What to change in a segment, beside its counters.
@@ -28,12 +27,14 @@ pub struct PatchReport {
     pub stamped: u64,
     /// PCRs shifted.
     pub clocks: u64,
+    /// Splice messages (SCTE 35) shifted.
+    pub splices: u64,
     /// Packets whose payload is scrambled: their headers are patched, the times in their payload could not be.
     pub scrambled: u64,
     /// Packets that a demodulator marked as wrong, left alone.
     pub errored: u64,
-    /// Packets whose lengths or flags contradict each other; only their counters are patched, and what comes before the
-    /// contradiction.
+    /// Packets whose lengths or flags contradict each other, and splice messages longer than a packet: their counters
+    /// are patched, and what comes before the fault.
     pub malformed: u64,
     /// Bytes in no packet, left alone.
     pub stray_bytes: u64,
@@ -60,7 +61,7 @@ impl Patch {
     /// `split-pes-header` when a PES header does not lie in one packet. Some packets are patched by then: the bytes
     /// are of no use. [`super::CounterProfile::of`] says so beforehand.
     pub fn apply(&self, segment: &mut [u8], counters: &mut ContinuityCounters) -> Result<PatchReport> {
-        self.run(segment, counters, |packet, header| Fields::of(packet, header))
+        self.run(segment, counters, Fields::of)
     }
 
     /// Counters alone; cannot fail, since no PES header is looked at.
@@ -134,6 +135,10 @@ fn shift_fields(packet: &mut [u8; PACKET_BYTES], fields: &Fields, shift: u64, re
     }
     if let Some(field) = fields.stream_clock.and_then(|at| packet[at..].first_chunk_mut()) {
         shift_stream_clock(field, shift);
+    }
+    if let Some(section) = fields.splice.clone().and_then(|it| packet.get_mut(it)) {
+        splice::shift(section, shift);
+        report.splices += 1;
     }
     report.clocks += u64::from(fields.clocks[0].is_some());
     report.stamped += u64::from(fields.stamps[0].is_some());

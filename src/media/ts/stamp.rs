@@ -53,6 +53,12 @@ pub(super) fn shift_stream_clock(field: &mut [u8; 6], by: u64) {
     put(field, value & !(spread(TIME_MASK) << LIFT) | spread(time) << LIFT);
 }
 
+/// Adds `by` to a time without markers in the lowest bits of a field.
+pub(super) fn add_wrapped(field: &mut [u8; 5], by: u64) {
+    let value = get(field);
+    put(field, value & !TIME_MASK | (value + by) & TIME_MASK);
+}
+
 /// A PTS or DTS with its prefix: 2 for a PTS alone, 3 for a PTS before a DTS, 1 for a DTS.
 pub(super) fn stamp(prefix: u8, ticks: i64) -> [u8; 5] {
     const MARKERS: u64 = 1 << 32 | 1 << 16 | 1;
@@ -77,7 +83,7 @@ mod tests {
     #[test]
     fn fields_are_as_the_standard_draws_them() {
         // 0011 + 101 + 1, 15 bits + 1, 15 bits + 1
-        let ticks = 0b101 << 30 | 0b1_0000_0000_0000_01 << 15 | 0b0_1111_1111_1111_10;
+        let ticks = 0b101 << 30 | 0b100_0000_0000_0001 << 15 | 0b011_1111_1111_1110;
         assert_eq!(stamp(3, ticks), [0b0011_1011, 0b1000_0000, 0b0000_0011, 0b0111_1111, 0b1111_1101]);
         assert_eq!(clock(1), [0, 0, 0, 0, 0xfe, 0]);
         assert_eq!(clock(-1), [0xff, 0xff, 0xff, 0xff, 0xfe, 0]);

@@ -10,19 +10,26 @@ const HEVC_DELIMITER: &[u8] = &[0, 0, 0, 1, 0x46, 0x01, 0x50];
 /// What has to be written before `unit`, a byte stream (Annex B) of one access unit: a delimiter, where streams of
 /// this type need one and the unit has none; otherwise nothing.
 pub fn access_unit_delimiter(stream_type: u8, unit: &[u8]) -> &'static [u8] {
-    let (delimiter, is_delimiter, is_slice): (_, fn(u8) -> bool, fn(u8) -> bool) = match stream_type {
-        AVC => (AVC_DELIMITER, |first| first & 0x1f == 9, |first| matches!(first & 0x1f, 1..=5)),
-        HEVC => (HEVC_DELIMITER, |first| first >> 1 & 0x3f == 35, |first| first >> 1 & 0x3f < 32),
+    let delimiter = match stream_type {
+        AVC => AVC_DELIMITER,
+        HEVC => HEVC_DELIMITER,
         _ => return &[],
     };
     let mut at = 0;
     // A delimiter comes first, but a stray one further back must not be doubled either: it would be two units.
     while let Some(start) = unit[at..].windows(3).position(|it| it == [0, 0, 1]) {
         at += start + 3;
-        match unit.get(at) {
-            Some(first) if is_delimiter(*first) => return &[],
-            Some(first) if is_slice(*first) => break,
-            _ => (),
+        let Some(first) = unit.get(at) else { break };
+        // Type, the type of a delimiter, and those of slices.
+        let (kind, own, slices) = match stream_type {
+            AVC => (first & 0x1f, 9, 1..=5),
+            _ => (first >> 1 & 0x3f, 35, 0..=31),
+        };
+        if kind == own {
+            return &[];
+        }
+        if slices.contains(&kind) {
+            break;
         }
     }
     delimiter

@@ -142,7 +142,7 @@ fn section(payload: &[u8], number: usize) -> Vec<u8> {
     let mut crc = u32::MAX;
     for bit in section.iter().flat_map(|byte| (0..8).rev().map(move |n| u32::from(byte >> n & 1))) {
         let carry = crc >> 31 ^ bit;
-        crc = crc << 1 ^ carry * 0x04c1_1db7;
+        crc = (crc << 1) ^ (carry * 0x04c1_1db7);
     }
     assert_eq!(crc, 0, "packet {number}: checksum");
     section.to_vec()
