@@ -8,3 +8,4 @@ mod layers;
 mod media;
 mod routes;
 mod surroundings;
+mod ts;
