@@ -1,5 +1,12 @@
 //! MPEG-TS packets as bytes (ISO/IEC 13818-1, H.222.0 §2.4.3): read and changed in place, without libav.
 
+pub mod packet;
+pub mod pes;
+pub mod psi;
+
+pub use packet::{Packet, Packets};
+pub use pes::PesReader;
+
 /// Bytes of a transport packet.
 pub const PACKET_BYTES: usize = 188;
 const SYNC: u8 = 0x47;
