@@ -2,4 +2,5 @@
 
 mod barcode;
 mod golden;
+mod index;
 mod layers;

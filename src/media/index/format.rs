@@ -1,7 +1,7 @@
 //! What a sequence's parameter set says about its pictures, in one form for all codecs.
 
-use super::{SetKind, VideoCodec};
 use super::sets::ParameterSet;
+use super::{SetKind, VideoCodec};
 use crate::media::nal::vui::{Colour, Vui};
 use crate::media::nal::{Chroma, h264, hevc, mpeg2, unescape};
 
@@ -71,8 +71,12 @@ impl VideoFormat {
         }
         let mut scratch = Vec::new();
         match codec {
-            VideoCodec::H264 => h264::Sps::parse(unescape(&set.bytes, &mut scratch)).map(|it| Self::h264(&it)),
-            VideoCodec::Hevc => hevc::Sps::parse(unescape(&set.bytes, &mut scratch)).map(|it| Self::hevc(&it)),
+            VideoCodec::H264 => {
+                h264::Sps::parse(unescape(&set.bytes, &mut scratch)).map(|it| Self::h264(&it))
+            }
+            VideoCodec::Hevc => {
+                hevc::Sps::parse(unescape(&set.bytes, &mut scratch)).map(|it| Self::hevc(&it))
+            }
             VideoCodec::Mpeg2 => mpeg2::Sequence::parse(&set.bytes).map(|it| Self::mpeg2(&it)),
             VideoCodec::Other(_) => None,
         }

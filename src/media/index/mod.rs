@@ -117,7 +117,9 @@ pub enum UnitClass {
     /// H.264 and HEVC IDR; an MPEG-2 I picture of a closed group. Nothing after it needs anything before it.
     Idr,
     /// An SEI message promises right pictures after `frames` more (recovery_frame_cnt, recovery_poc_cnt).
-    RecoveryPoint { frames: u16 },
+    RecoveryPoint {
+        frames: u16,
+    },
     /// HEVC clean random access: RASL pictures after it need pictures before it.
     Cra,
     /// HEVC broken link access, MPEG-2 with broken_link: leading pictures after it cannot be decoded.
@@ -146,7 +148,9 @@ pub enum AudioCodec {
     /// AAC in LATM with LOAS framing.
     AacLatm,
     /// MPEG audio, layer I, II or III.
-    Mpeg { layer: u8 },
+    Mpeg {
+        layer: u8,
+    },
     Ac3,
     Eac3,
     /// With its control headers (ETSI TS 103 491); a frame's bytes include the header.

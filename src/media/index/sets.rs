@@ -4,9 +4,9 @@ use super::format::VideoFormat;
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Distinct sets kept; streams in use have two or three.
-const MAX_SETS: usize = 1024;
+pub const MAX_SETS: usize = 1024;
 /// Distinct combinations kept.
-const MAX_STATES: usize = 4096;
+pub const MAX_STATES: usize = 4096;
 /// Bytes of all sets together.
 const MAX_BYTES: usize = 1 << 20;
 /// Bytes of one set; with every extension a real one has some hundred.
@@ -60,10 +60,6 @@ impl ParameterState {
         xxh3_64(&bytes)
     }
 }
-
-/// Too many sets or combinations for a real stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Overflow;
 
 /// Collects sets while a segment is read.
 #[derive(Debug, Default)]

@@ -56,7 +56,7 @@ impl<'a> BitReader<'a> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
-            if zeros > 32 {
+            if zeros > 31 {
                 return None;
             }
         }
@@ -100,6 +100,6 @@ mod tests {
         assert_eq!((it.left(), it.bits(2), it.bits(1), it.bits(1)), (1, None, Some(0), None));
         assert_eq!(BitReader::new(&[0; 16]).ue(), None);
         assert_eq!(BitReader::new(&[0; 3]).ue(), None);
-        assert_eq!(BitReader::new(&[0, 0, 0, 0, 0x80, 0, 0, 0, 0]).ue(), None, "2^32 - 1 + 0 is one too many");
+        assert_eq!(BitReader::new(&[0, 0, 0, 0, 0x80, 0, 0, 0, 0]).ue(), None, "2^32 - 1 is one too many");
     }
 }

@@ -189,10 +189,7 @@ pub struct SliceHeader {
 
 impl SliceHeader {
     /// `sets` answers the picture parameter set of an id, and the sequence's it names.
-    pub fn parse<'s>(
-        unit: &[u8],
-        sets: impl FnOnce(u8) -> Option<(&'s Sps, &'s Pps)>,
-    ) -> Option<Self> {
+    pub fn parse<'s>(unit: &[u8], sets: impl FnOnce(u8) -> Option<(&'s Sps, &'s Pps)>) -> Option<Self> {
         let (kind, importance) = header(*unit.first()?);
         let mut bits = BitReader::new(&unit[1..]);
         let first_mb = bits.ue_to(1 << 18)?;

@@ -97,10 +97,7 @@ pub struct SliceHeader {
 
 impl SliceHeader {
     /// `sets` answers the picture parameter set of an id, and the sequence's it names.
-    pub fn parse<'s>(
-        unit: &[u8],
-        sets: impl FnOnce(u8) -> Option<(&'s Sps, &'s Pps)>,
-    ) -> Option<Self> {
+    pub fn parse<'s>(unit: &[u8], sets: impl FnOnce(u8) -> Option<(&'s Sps, &'s Pps)>) -> Option<Self> {
         let header = Header::parse(unit)?;
         let mut bits = BitReader::new(&unit[2..]);
         let first = bits.flag()?;

@@ -186,7 +186,7 @@ impl Sps {
         };
         if bits.flag()? {
             // A set whose VUI is cut short is still a set.
-            drop(it.usability(&mut bits));
+            let _ = it.usability(&mut bits);
         }
         Some(it)
     }

@@ -31,14 +31,14 @@ impl StartCodes {
         self.0.find(bytes)
     }
 
-    /// The units of a whole byte stream, without their start codes and trailing zeros.
+    /// The units of a whole byte stream, without their start codes. Zeros between units are left at their ends.
     pub fn units<'a>(&'a self, bytes: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.find(bytes).map(|at| &bytes[at + START_CODE.len()..]);
         std::iter::from_fn(move || {
             let now = rest?;
             let end = self.find(now);
             rest = end.map(|at| &now[at + START_CODE.len()..]);
-            Some(without_trailing_zeros(&now[..end.unwrap_or(now.len())]))
+            Some(&now[..end.unwrap_or(now.len())])
         })
     }
 }
@@ -108,7 +108,9 @@ mod tests {
         let codes = StartCodes::default();
         let stream = [9, 9, 0, 0, 1, 5, 6, 0, 0, 0, 1, 7, 0, 0, 1, 0, 0, 1, 8, 0];
         let units: Vec<&[u8]> = codes.units(&stream).collect();
-        assert_eq!(units, [&[5, 6][..], &[7], &[], &[8]]);
+        assert_eq!(units, [&[5, 6, 0][..], &[7], &[], &[8, 0]]);
+        assert_eq!(without_trailing_zeros(&[5, 6, 0, 0]), [5, 6]);
+        assert_eq!(without_trailing_zeros(&[0, 0]), []);
         assert_eq!(codes.units(&[1, 2, 3]).count(), 0);
     }
 

@@ -2,7 +2,7 @@
 //! Functions take what follows a start code, beginning with the code's value.
 
 use super::vui::Colour;
-use super::{BitReader, Chroma, PictureType, START_CODE, StartCodes};
+use super::{BitReader, Chroma, PictureType, START_CODE, StartCodes, without_trailing_zeros};
 
 /// Values of start codes (H.262 table 6-1).
 pub mod kind {
@@ -60,7 +60,9 @@ impl Sequence {
             match extension_of(unit) {
                 Some(extension::SEQUENCE) => it.extend(unit)?,
                 // What a display does may be cut short.
-                Some(extension::DISPLAY) => drop(it.displayed(unit)),
+                Some(extension::DISPLAY) => {
+                    let _ = it.displayed(unit);
+                }
                 _ => {}
             }
         }
@@ -142,10 +144,28 @@ fn greatest_common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// The bytes of a header with its extensions, as [`Sequence::parse`] reads them.
+/// Adds a sequence header or one of its extensions to what [`Sequence::parse`] reads, without the zeros after it.
+/// Units of MPEG-2 may end in zeros of their own, so it is their syntax that tells their length.
 pub fn append(sequence: &mut Vec<u8>, unit: &[u8]) {
+    let bit = |byte: usize, mask: u8| unit.get(byte).is_some_and(|it| it & mask != 0);
+    let matrix = |is: bool| if is { 64 } else { 0 };
+    let length = match (unit.first(), extension_of(unit)) {
+        (Some(&kind::SEQUENCE), _) => {
+            let intra = matrix(bit(8, 2));
+            9 + intra + matrix(bit(8 + intra, 1))
+        }
+        (_, Some(extension::SEQUENCE)) => 7,
+        (_, Some(extension::DISPLAY)) => {
+            if bit(1, 1) {
+                9
+            } else {
+                6
+            }
+        }
+        _ => without_trailing_zeros(unit).len(),
+    };
     sequence.extend_from_slice(&START_CODE);
-    sequence.extend_from_slice(unit);
+    sequence.extend_from_slice(&unit[..length.min(unit.len())]);
 }
 
 /// Group of pictures header (§6.2.2.6).

@@ -199,7 +199,8 @@ fn parse(head: &[u8]) -> Option<(PesHeader, Option<usize>)> {
         return Some((PesHeader::default(), left(length)));
     };
     let pts = if flags & 0x80 != 0 { fields.first_chunk().map(time) } else { None };
-    let dts = if flags & 0xc0 == 0xc0 { fields.get(5..).and_then(|it| it.first_chunk()).map(time) } else { None };
+    let dts =
+        if flags & 0xc0 == 0xc0 { fields.get(5..).and_then(|it| it.first_chunk()).map(time) } else { None };
     Some((PesHeader { pts, dts }, left(length)))
 }
 
