@@ -3,6 +3,7 @@
 mod barcode;
 mod client;
 mod golden;
+mod index;
 mod judge;
 mod layers;
 mod media;
