@@ -1,11 +1,12 @@
 //! The only file that knows everybody: builds in order, stops in reverse order.
 
-use crate::archive::{Archive, Limits};
+use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
-use crate::pool::{self, LaneOptions, Pool};
+use crate::pool::{self, Lane, LaneOptions, Pool};
+use crate::render::smart::SmartCache;
 use crate::render::{Parts, Render};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -32,6 +33,12 @@ impl Stopper {
     }
 }
 
+/// The cache inside an archive; hidden, so that it is never listed.
+const CACHE: &str = ".moviola-cache";
+
+/// How often the cache is looked through. Between two looks only other processes can push it over its limit.
+const SURVEY_EVERY: Duration = Duration::from_secs(300);
+
 /// Builds what the uses need: archive, pool, metrics. The command line uses it without a server.
 pub fn build(config: Config) -> Result<Render> {
     if config.archive.as_os_str().is_empty() {
@@ -45,7 +52,15 @@ pub fn build(config: Config) -> Result<Render> {
     let archive = Archive::open(&config.archive, limits, metrics.clone())?;
     let pool = Pool::start(&lanes(&config), &metrics)?;
     let stop = Token::root();
-    Ok(Render::new(Parts { archive, pool, config, metrics, stop }))
+    let cache = &config.cache;
+    let directory = match cache.directory.as_os_str().is_empty() {
+        true => config.archive.join(CACHE),
+        false => cache.directory.clone(),
+    };
+    let limits = SidecarLimits { disk_bytes: cache.disk.0, memory_bytes: cache.memory.0 };
+    let sidecars = Sidecars::open(&directory, limits, metrics.clone());
+    let smart = SmartCache::default();
+    Ok(Render::new(Parts { archive, sidecars, smart, pool, config, metrics, stop }))
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -56,6 +71,22 @@ fn lanes(config: &Config) -> pool::Options {
         // A cut may wait for the cut before it, however long that takes: its queue is short instead.
         batch: lane(pool.batch_seats, pool.batch_queue, None, pool.batch_nice),
         disk: lane(pool.disk_seats, pool.disk_queue, None, 0),
+    }
+}
+
+/// Keeps the cache within its limit, whoever else writes there: looks through it now and every few minutes.
+async fn keep_bounded(render: Render) {
+    loop {
+        let parts = render.clone();
+        let survey = move |token: &Token| parts.sidecars.survey(token);
+        let done = match render.pool.submit(Lane::Batch, &render.stop, survey) {
+            Ok(ticket) => ticket.await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(error) = done {
+            tracing::debug!("the cache was not looked through: {error}");
+        }
+        tokio::time::sleep(SURVEY_EVERY).await;
     }
 }
 
@@ -91,6 +122,7 @@ impl App {
         let stopping = actix_web::rt::System::new().block_on(async {
             let server = http::server(&render, listener).map_err(broken)?;
             let handle = server.handle();
+            actix_web::rt::spawn(keep_bounded(render.clone()));
             let serving = actix_web::rt::spawn(server);
             let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
             let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;

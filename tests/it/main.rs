@@ -8,5 +8,6 @@ mod judge;
 mod layers;
 mod media;
 mod routes;
+mod smart;
 mod surroundings;
 mod ts;

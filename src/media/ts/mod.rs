@@ -7,6 +7,7 @@ mod fields;
 pub mod packet;
 mod patch;
 pub mod pes;
+mod program;
 pub mod psi;
 mod section;
 mod splice;
