@@ -10,7 +10,7 @@ pub fn ts_index(bytes: &[u8]) -> u64 {
     assert_eq!(again, index, "the file says what the index says");
     let mut shape = u64::from(index.gaps.min(3)) << 1 | u64::from(index.program_changes.min(1));
     let mut out = Vec::new();
-    for track in &index.video {
+    if let Some(track) = &index.video {
         let reader = ElementaryReader::new(bytes, track.pid);
         for (number, unit) in track.units.iter().enumerate() {
             out.clear();

@@ -90,7 +90,8 @@ fn slice(idr: bool, number: u8) -> Vec<u8> {
     if idr {
         vec![0x65, 0b1000_1000, 0b1000_0100, 0xaa, 0x55]
     } else {
-        let bits: u16 = 0b1_00110_1_0000_10101 | u16::from(number & 15) << 5;
+        // 1 00110 1 0000 10101
+        let bits: u16 = 0b1001_1010_0001_0101 | u16::from(number & 15) << 5;
         vec![0x41, (bits >> 8) as u8, bits as u8, 0xaa, 0x55]
     }
 }
@@ -319,7 +320,7 @@ proptest! {
         if let Ok(index) = build(&segment.bytes) {
             prop_assert_eq!(&FrameIndex::decode(&index.encode()).unwrap(), &index);
             let mut out = Vec::new();
-            for track in &index.video {
+            if let Some(track) = &index.video {
                 let reader = ElementaryReader::new(&segment.bytes, track.pid);
                 for unit in &track.units {
                     let _ = reader.read(unit.extent(), &mut out);
