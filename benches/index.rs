@@ -55,7 +55,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         best(|| {
             let mut out = Vec::new();
             for (segment, index) in segments.iter().zip(&indexes) {
-                for track in &index.video {
+                if let Some(track) = &index.video {
                     let reader = ElementaryReader::new(segment, track.pid);
                     for unit in &track.units {
                         out.clear();

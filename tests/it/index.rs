@@ -1,7 +1,7 @@
 //! The frame index beside the judge: every MPEG-TS file of the shared media, packet by packet, against ffprobe.
 
 use moviola::media::index::{
-    self, AccessUnit, AudioTrack, ElementaryReader, FrameIndex, UnitClass, VideoCodec,
+    self, AccessUnit, AudioCodec, AudioTrack, ElementaryReader, FrameIndex, UnitClass, VideoCodec,
 };
 use std::path::{Path, PathBuf};
 
@@ -96,7 +96,10 @@ fn compare_video(index: &FrameIndex, told: &[Told]) -> Vec<String> {
         );
         let times = unit.estimated || same_time(unit.pts, told.pts, 0) && same_time(unit.dts, told.dts, 0);
         let place = told.pos.is_none_or(|it| it == unit.offset || unit.skip != 0);
-        if !times || u64::from(unit.size) != told.size || key != told.key || !place {
+        // ffprobe's HEVC parser counts the zero byte before the next unit's start code to the unit before it.
+        let slack = u64::from(track.codec == VideoCodec::Hevc);
+        let size = u64::from(unit.size).abs_diff(told.size) <= slack;
+        if !times || !size || key != told.key || !place {
             faults.push(format!("picture {number}: {unit:?}, ffprobe says {told:?}"));
         }
     }
@@ -104,15 +107,30 @@ fn compare_video(index: &FrameIndex, told: &[Told]) -> Vec<String> {
 }
 
 fn compare_audio(track: &AudioTrack, told: &[Told]) -> Vec<String> {
+    let frames = &track.frames;
+    let mut told = told;
+    // ffprobe makes packets of what the segment has of frames that begin before it and end after it, and gives the
+    // PES packet's time to the piece instead of the first frame that commences.
+    let piece = told.len() > frames.len()
+        && told.first().zip(frames.first()).is_some_and(|(told, own)| told.size != u64::from(own.size));
+    if piece {
+        told = &told[1..];
+    }
+    if told.len() == frames.len() + 1 {
+        told = &told[..frames.len()];
+    }
     let mut faults = Vec::new();
-    if track.frames.len() != told.len() {
-        faults.push(format!("PID {}: {} frames, ffprobe says {}", track.pid, track.frames.len(), told.len()));
+    if frames.len() != told.len() {
+        faults.push(format!("PID {}: {} frames, ffprobe says {}", track.pid, frames.len(), told.len()));
     }
     // Where a frame is no whole number of ticks, ffprobe rounds each frame down and the index their sum.
     let whole = u64::from(track.samples_per_frame) * 90_000 % u64::from(track.sample_rate.max(1)) == 0;
     let tolerance = if whole { 0 } else { 16 };
-    for (number, (frame, told)) in track.frames.iter().zip(told).enumerate() {
-        if !same_time(frame.pts, told.pts, tolerance) || u64::from(frame.size) != told.size {
+    // ffprobe's Opus packets are without their control header.
+    let header = if track.codec == AudioCodec::Opus { 2..=8 } else { 0..=0 };
+    for (number, (frame, told)) in frames.iter().zip(told).enumerate() {
+        let time = number == 0 && piece || same_time(frame.pts, told.pts, tolerance);
+        if !time || !header.contains(&u64::from(frame.size).wrapping_sub(told.size)) {
             faults.push(format!("PID {}, frame {number}: {frame:?}, ffprobe says {told:?}", track.pid));
         }
     }
@@ -153,7 +171,8 @@ fn check(index: &FrameIndex, segment: &[u8]) -> Vec<String> {
 }
 
 /// Where ffprobe and the index differ, with the reason.
-const DIFFERENCES: &[(&str, &str)] = &[];
+const DIFFERENCES: &[(&str, &str)] =
+    &[("corrupt/mux.js_test-stuffed-pes.ts", "one packet without a program: neither has anything to say")];
 
 #[test]
 fn the_index_agrees_with_ffprobe() {

@@ -14,6 +14,8 @@ mod query;
 mod read;
 mod sets;
 mod syntax;
+#[cfg(test)]
+mod tests;
 mod times;
 mod video;
 

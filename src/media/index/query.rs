@@ -96,11 +96,11 @@ impl VideoTrack {
         match from.class {
             UnitClass::Rasl | UnitClass::Radl | UnitClass::Other => false,
             UnitClass::Idr => true,
-            // Pictures are right once so many frames have been decoded after it; frame_num counts reference frames.
+            // Right is what has a frame_num that much higher; it counts the reference frames before a picture.
             UnitClass::RecoveryPoint { frames } => {
-                let after = &self.units[point..=unit];
-                let recovered = after.iter().skip(1).filter(|it| it.reference && !it.second_field).count();
-                !leading && recovered >= usize::from(frames)
+                let before = self.units[point..unit].iter();
+                let count = before.filter(|it| it.reference && !it.second_field).count();
+                !leading && count >= usize::from(frames)
             }
             UnitClass::Cra | UnitClass::Bla | UnitClass::KeyOpen => {
                 !leading || wanted.class == UnitClass::Radl

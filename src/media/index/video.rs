@@ -151,8 +151,11 @@ impl VideoScanner {
         Ok(())
     }
 
+    /// Reads the unit's kept bytes, once.
     fn finish_unit(&mut self) -> Result<()> {
-        self.reading = false;
+        if !std::mem::take(&mut self.reading) {
+            return Ok(());
+        }
         let Some(syntax) = &mut self.syntax else { return Ok(()) };
         if self.unit.is_empty() {
             return Ok(());
@@ -245,9 +248,7 @@ impl VideoScanner {
 
     /// The track, once the segment of `bytes` bytes is read.
     pub fn finish(mut self, bytes: u64) -> Result<VideoTrack> {
-        if self.reading {
-            self.finish_unit()?;
-        }
+        self.finish_unit()?;
         self.close(self.places.taken())?;
         let (codec, sets) = (self.codec, self.sets.sets);
         let states: Vec<ParameterState> = self
