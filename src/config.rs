@@ -110,6 +110,8 @@ pub struct Cut {
     pub edge_preset: String,
     /// The x264 or x265 quality of those pictures, 0 to 51.
     pub edge_crf: u8,
+    /// The most the edges of smart cuts asked for lately may take in memory.
+    pub edge_cache: ByteSize,
     /// Bits a second of a full cut's audio.
     pub audio_bitrate: u32,
     /// The longest span of a full cut.
@@ -217,6 +219,7 @@ impl Default for Cut {
             crf: 12,
             edge_preset: "veryfast".into(),
             edge_crf: 18,
+            edge_cache: ByteSize(64 << 20),
             audio_bitrate: 192_000,
             max_span: seconds(12 * 3600),
             deadline: seconds(6 * 3600),

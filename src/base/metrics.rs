@@ -45,6 +45,8 @@ pub struct Inner {
     pub media_decoded: IntCounterVec,
     /// Pictures encoded, by purpose.
     pub media_encoded: IntCounterVec,
+    /// Bytes of edges of smart cuts held in memory.
+    pub cut_edge_bytes: IntGauge,
     /// Configured limits, by name, so that a dashboard can draw them beside the gauges.
     pub limits: GaugeVec,
     /// When the process started, in seconds since 1970.
@@ -141,6 +143,7 @@ impl Metrics {
                 "What the cache of derived data did without",
                 &["what"],
             ),
+            cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             media_decoded: counter_vec("moviola_media_decoded_frames_total", "Frames decoded", &["purpose"]),
             media_encoded: counter_vec("moviola_media_encoded_frames_total", "Frames encoded", &["purpose"]),
             limits,

@@ -8,7 +8,7 @@ use crate::archive::{Item, Segment, SegmentKind, Selection};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Span, Timestamp, Token};
 use crate::media::cut::edge::{EdgeMaker, EdgeSettings, Segments};
-use crate::media::cut::plan::{Part, Place, RangePlan, Source, plan};
+use crate::media::cut::plan::{MAX_ENCODED, Part, Place, RangePlan, Source, plan, refuse};
 use crate::media::timeline::Anchor;
 use crate::media::ts::{ContinuityCounters, CounterProfile, Patch};
 use crate::pool::Lane;
@@ -89,6 +89,8 @@ pub struct SmartCut {
     tag: String,
     modified: Option<SystemTime>,
     pub receipt: Receipt,
+    /// Bytes of the edges, which are held as long as the cut.
+    edge_bytes: u64,
     render: Render,
     /// The segment patched last.
     last: Mutex<Option<(usize, Bytes)>>,
@@ -102,8 +104,11 @@ pub struct SmartCache {
     cuts: Mutex<VecDeque<(String, Arc<Cell>)>>,
 }
 
-/// Prepared cuts kept. Each holds its edges: a few megabytes.
-const KEPT: usize = 32;
+/// Prepared cuts kept, whatever they hold.
+const KEPT: usize = 64;
+
+/// The most a cut's edges may hold, in bytes: a hundred ranges of 1080p have less.
+const MAX_EDGE_BYTES: u64 = 256 << 20;
 
 impl Default for SmartCache {
     fn default() -> Self {
@@ -119,10 +124,20 @@ impl SmartCache {
             None => Arc::default(),
         };
         cuts.push_back((key.to_owned(), Arc::clone(&cell)));
-        while cuts.len() > KEPT {
-            cuts.pop_front();
-        }
         cell
+    }
+
+    /// Forgets cuts asked for longest ago until the edges of the rest are within `limit`; gives what is held then.
+    fn trim(&self, limit: u64) -> u64 {
+        let mut cuts = self.cuts.lock();
+        let held = |cell: &Cell| cell.get().map_or(0, |cut| cut.edge_bytes);
+        let mut sum: u64 = cuts.iter().map(|(_, cell)| held(cell)).sum();
+        while (sum > limit || cuts.len() > KEPT)
+            && let Some((_, cell)) = cuts.pop_front()
+        {
+            sum -= held(&cell);
+        }
+        sum
     }
 }
 
@@ -165,7 +180,10 @@ impl Render {
             };
             self.pool.submit(Lane::Interactive, &self.stop, work)?.await
         });
-        cut.await.cloned()
+        let cut = cut.await.cloned();
+        let held = self.smart.trim(self.config.cut.edge_cache.0);
+        self.metrics.cut_edge_bytes.set(held as i64);
+        cut
     }
 
     fn tag_of(&self, drawn: &[Drawn]) -> String {
@@ -252,6 +270,7 @@ impl SmartCut {
             tag,
             modified: None,
             receipt: Receipt { frames: 0, encoded_frames: 0, duration: 0.0, bytes: 0, ranges: Vec::new() },
+            edge_bytes: 0,
             render: render.clone(),
             last: Mutex::new(None),
         };
@@ -285,6 +304,10 @@ impl SmartCut {
                     Part::Edge { pieces, sources } => {
                         let bytes = maker.transport_stream(pieces, sources)?;
                         let profile = CounterProfile::of(&bytes)?;
+                        cut.edge_bytes += bytes.len() as u64;
+                        if cut.edge_bytes > MAX_EDGE_BYTES {
+                            return Err(refuse("the edges of the ranges hold more than 256 MiB"));
+                        }
                         (Slice::Made(bytes.into()), 0, profile)
                     }
                 };
@@ -294,6 +317,9 @@ impl SmartCut {
                 counters.pass(&profile);
             }
             cut.receipt.add(range, &indexes, &plan);
+            if cut.receipt.encoded_frames > MAX_ENCODED {
+                return Err(refuse("the source has too few keyframes to copy from"));
+            }
             render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(plan.encoded);
             (at, sound_at) = (plan.end, plan.sound_ends);
         }

@@ -81,7 +81,7 @@ pub enum Part {
     },
 }
 
-/// Pictures encoded anew in one range at most: 90 seconds at 60 a second. Past it the source has no keyframes to copy
+/// Pictures encoded anew in one cut at most: 90 seconds at 60 a second. Past it the source has no keyframes to copy
 /// from, and a full cut streams what this would hold in memory.
 pub const MAX_ENCODED: u64 = 5_400;
 
@@ -176,7 +176,8 @@ pub fn plan(sources: &[Source<'_>], span: Span, at: i64, sound_at: &[Option<i64>
     Ok(plan)
 }
 
-fn refuse(why: &str) -> Error {
+/// What a smart cut cannot do, and what can be asked for instead.
+pub fn refuse(why: &str) -> Error {
     let detail = format!("{why}; ask for type=mpegts, which encodes everything");
     Error::new(Kind::Unsupported, "unsupported-source", detail).with_parameter("type")
 }
@@ -403,3 +404,6 @@ fn copy_end(all: &[Candidate], key: usize) -> usize {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
