@@ -17,10 +17,10 @@ use std::sync::Arc;
 pub struct Arguments {
     channel: String,
     quality: String,
-    /// UTC, ISO 8601; default: the first hour there is.
+    /// UTC, ISO 8601; default: where the first segment starts.
     #[arg(long)]
     start: Option<String>,
-    /// UTC, ISO 8601; default: the last hour there is.
+    /// UTC, ISO 8601; default: where the last segment ends.
     #[arg(long)]
     end: Option<String>,
     /// How the cut is made.

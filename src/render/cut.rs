@@ -29,7 +29,7 @@ impl Render {
             return Err(Error::new(Kind::Unsupported, "unsupported-ranges", detail).with_parameter("range"));
         };
         self.ask(move |archive, _| {
-            let span = playlist::span(archive, &wanted.channel, &wanted.quality, start, end)?;
+            let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (start, end))?;
             // Holes first: an open range over a sparse archive is told what is missing, not that it is long.
             let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?;
             within(span, limit, "Range")?;

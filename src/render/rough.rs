@@ -19,7 +19,7 @@ impl Render {
             let mut selections = Vec::new();
             for (start, end) in &wanted.ranges {
                 token.check()?;
-                let span = playlist::span(archive, &wanted.channel, &wanted.quality, *start, *end)?;
+                let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
                 selections.push(select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?);
             }
             RoughCut::new(render, selections.iter().flat_map(Selection::segments), token)

@@ -160,7 +160,8 @@ impl Render {
                 let mut drawn = Vec::new();
                 for (start, end) in &wanted.ranges {
                     token.check()?;
-                    let span = playlist::span(archive, &wanted.channel, &wanted.quality, *start, *end)?;
+                    let span =
+                        playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
                     let selection =
                         select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?;
                     within(span, limit, "Range")?;

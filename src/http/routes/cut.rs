@@ -29,9 +29,9 @@ enum Type {
 /// A cut.
 #[utoipa::path(get, path = "/cut/{channel}/{quality}.ts", tag = "media",
     params(("channel" = String, Path), ("quality" = String, Path),
-        ("start" = Option<String>, Query, description = "UTC, ISO 8601; default: the first hour there is",
+        ("start" = Option<String>, Query, description = "UTC, ISO 8601; default: where the first segment starts",
             example = "2024-11-09T12:50:00"),
-        ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: the last hour there is",
+        ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: where the last segment ends",
             example = "2024-11-09T12:51:00"),
         ("range" = Option<String>, Query, description = "START,END instead of start and end; either may be empty. \
             A smart cut takes up to 200 of them, in any order, one after the other"),
