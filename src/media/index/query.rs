@@ -87,24 +87,28 @@ impl VideoTrack {
 
     /// The last random access point from which `unit` is decoded right.
     pub fn decode_start(&self, unit: usize) -> Option<usize> {
-        (0..=unit).rev().find(|point| self.is_right_from(*point, unit))
-    }
-
-    fn is_right_from(&self, point: usize, unit: usize) -> bool {
-        let (from, wanted) = (&self.units[point], &self.units[unit]);
-        let leading = wanted.pts < from.pts;
-        match from.class {
-            UnitClass::Rasl | UnitClass::Radl | UnitClass::Other => false,
-            UnitClass::Idr => true,
-            // Right is what has a frame_num that much higher; it counts the reference frames before a picture.
-            UnitClass::RecoveryPoint { frames } => {
-                let before = self.units[point..unit].iter();
-                let count = before.filter(|it| it.reference && !it.second_field).count();
-                !leading && count >= usize::from(frames)
+        let wanted = self.units.get(unit)?;
+        // frame_num counts the reference frames before a picture.
+        let mut frames_since = 0;
+        for point in (0..=unit).rev() {
+            let from = &self.units[point];
+            if point != unit && from.reference && !from.second_field {
+                frames_since += 1;
             }
-            UnitClass::Cra | UnitClass::Bla | UnitClass::KeyOpen => {
-                !leading || wanted.class == UnitClass::Radl
+            let leading = wanted.pts < from.pts;
+            let right = match from.class {
+                UnitClass::Rasl | UnitClass::Radl | UnitClass::Other => false,
+                UnitClass::Idr => true,
+                // Right is what has a frame_num that much higher.
+                UnitClass::RecoveryPoint { frames } => !leading && frames_since >= usize::from(frames),
+                UnitClass::Cra | UnitClass::Bla | UnitClass::KeyOpen => {
+                    !leading || wanted.class == UnitClass::Radl
+                }
+            };
+            if right {
+                return Some(point);
             }
         }
+        None
     }
 }

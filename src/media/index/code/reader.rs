@@ -15,6 +15,11 @@ const SET_LEAST: usize = 3;
 const STATE_LEAST: usize = 2;
 const TRACK_LEAST: usize = 10;
 
+/// Times and lengths beyond these are of no segment, and would be too long for the differences they are written as:
+/// 33 bits unwrapped over every packet of 4 GB end below.
+const TIMES: std::ops::RangeInclusive<i64> = -(1 << 59)..=1 << 59;
+const MAX_SEGMENT: u64 = 1 << 48;
+
 /// The index that is all of `body`.
 pub(super) fn read(body: &[u8]) -> Option<FrameIndex> {
     let mut reader = Reader(body);
@@ -71,7 +76,7 @@ impl<'a> Reader<'a> {
     }
 
     fn index(&mut self) -> Option<FrameIndex> {
-        let bytes = self.number()?;
+        let bytes = self.number().filter(|it| *it <= MAX_SEGMENT)?;
         let (program, pmt_pid, pcr_pid) = (self.short()?, self.short()?, self.short()?);
         let first_pcr = self.number()?.checked_sub(1);
         let (gaps, program_changes) = (self.short()?, self.short()?);
@@ -119,7 +124,10 @@ impl<'a> Reader<'a> {
         let (mut before, mut step) = (Before::default(), 0);
         for _ in 0..count {
             let unit = self.unit(&mut before, &mut step)?;
-            let inside = unit.offset < bytes && u64::from(unit.size) <= bytes;
+            let inside = unit.offset < bytes
+                && u64::from(unit.size) <= bytes
+                && TIMES.contains(&unit.pts)
+                && TIMES.contains(&unit.dts);
             units.push(Some(unit).filter(|it| inside && usize::from(it.parameter_set) < states.len())?);
         }
         let mut track =
@@ -191,7 +199,8 @@ impl<'a> Reader<'a> {
         for _ in 0..count {
             let first = self.byte()?;
             if first & bit::AS_RECKONED == 0 {
-                let pts = reckoning.next().checked_add(unzigzag(self.number()?))?;
+                let pts =
+                    reckoning.next().checked_add(unzigzag(self.number()?)).filter(|it| TIMES.contains(it))?;
                 reckoning.told(pts);
             }
             let pts = reckoning.next();
