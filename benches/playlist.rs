@@ -1,74 +1,98 @@
-//! A media playlist of 12 hours of 2 s segments: how long its parts take, cold (nothing held in memory by this
-//! process; the system's caches warm) and warm. `cargo bench --bench playlist`; medians, one line a part.
+//! A media playlist of 12 hours of 2 s segments: how long its parts take in process, and the whole answer over HTTP; cold
+//! (nothing held in memory by the process; the system's caches warm) and warm. `cargo bench --bench playlist`; medians.
 
+mod common;
+
+use common::server::Server;
+use common::{Outcome, TINY, TINY_START, bar, heads, line, median, millis};
 use moviola::archive::{Archive, Item, Limits, Selection};
 use moviola::base::metrics::Metrics;
-use moviola::base::time::{Clock as _, SteppedClock, SystemClock};
+use moviola::base::time::SECOND;
 use moviola::base::{Channel, Quality, Span, Timestamp};
 use moviola::packaging::hls::{self, Entry};
-use std::error::Error;
 use std::path::Path;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+use std::time::Instant;
 
-const HOURS: usize = 12;
-const PER_HOUR: usize = 1800;
-const SECOND: i64 = 1_000_000;
+const HOURS: i64 = 12;
 const ROUNDS: usize = 21;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let dir = tempfile::tempdir()?;
-    let (channel, quality) = (Channel::new("tiny")?, Quality::new("720p")?);
-    generate(dir.path())?;
-    let start = Timestamp::parse("start", "2024-11-10T00:00:00")?;
-    let all = Span::new(start, start + (HOURS * 3600) as i64 * SECOND);
+/// The recorded server's answer to the same request on two cores, warm and in a fresh process, in ms
+/// (shared/reference/restreamer.md §3).
+const REFERENCE: [f64; 2] = [195.0, 336.0];
+
+fn main() -> ExitCode {
+    common::run(bench)
+}
+
+fn bench() -> Outcome<()> {
+    let root = common::archive()?;
+    println!("A playlist of {HOURS} hours, ms, medians of {ROUNDS}");
+    heads("", &["cold", "warm"]);
+    in_process(&root)?;
+    over_http(&root)
+}
+
+fn in_process(root: &Path) -> Outcome<()> {
+    let (channel, quality) = (Channel::new(TINY)?, Quality::new("720p")?);
+    let start = Timestamp::parse("start", TINY_START)?;
+    let all = Span::new(start, start + HOURS * 3600 * SECOND);
     let middle = start + 6 * 3600 * SECOND + 10 * SECOND;
     let short = Span::new(middle, middle + 20 * SECOND);
-    // Far enough ahead that the folders just made count as settled.
-    let clock = Arc::new(SteppedClock::new(SystemClock.now() + 3600 * SECOND));
-    let open = || {
-        Archive::open_with_clock(
-            dir.path(),
-            Limits::default(),
-            Metrics::new(),
-            Arc::<SteppedClock>::clone(&clock),
-        )
-    };
+    let open = || Archive::open(root, Limits::default(), Metrics::new());
     let warm = open()?;
-    warm.select(&channel, &quality, all)?;
     let selection = warm.select(&channel, &quality, all)?;
-    let text = render(&channel, &quality, &selection);
-    println!("{} segments, {} bytes of playlist", selection.segments().count(), text.len());
+    let text = |selection: &Selection| render(&channel, &quality, selection);
+    let bytes = text(&selection).len();
 
-    let cold = median(|| open().and_then(|archive| archive.select(&channel, &quality, all)))?;
-    report("12 h cold: list + select", cold);
-    let total = median(|| {
-        let selection = open()?.select(&channel, &quality, all)?;
-        Ok(render(&channel, &quality, &selection))
-    })?;
-    report("12 h cold: list + select + render", total);
-    report("12 h warm: list + select", median(|| warm.select(&channel, &quality, all))?);
-    report("12 h warm: render", median(|| Ok(render(&channel, &quality, &selection)))?);
-    let total = median(|| Ok(render(&channel, &quality, &warm.select(&channel, &quality, all)?)))?;
-    report("12 h warm: list + select + render", total);
-    let total = median(|| Ok(render(&channel, &quality, &open()?.select(&channel, &quality, short)?)))?;
-    report("20 s cold: list + select + render", total);
-    let total = median(|| Ok(render(&channel, &quality, &warm.select(&channel, &quality, short)?)))?;
-    report("20 s warm: list + select + render", total);
+    let show = |what: &str, cold: f64, warm: f64| line(what, &[format!("{cold:.2}"), format!("{warm:.2}")]);
+    let cold = timed(|| open()?.select(&channel, &quality, all))?;
+    show("list and select", cold, timed(|| warm.select(&channel, &quality, all))?);
+    show(
+        &format!("write {} segments, {bytes} bytes", selection.segments().count()),
+        f64::NAN,
+        timed(|| Ok(text(&selection)))?,
+    );
+    for (what, span) in [("12 h: list, select, write", all), ("20 s: list, select, write", short)] {
+        let cold = timed(|| Ok(text(&open()?.select(&channel, &quality, span)?)))?;
+        show(what, cold, timed(|| Ok(text(&warm.select(&channel, &quality, span)?)))?);
+    }
     Ok(())
 }
 
-fn generate(root: &Path) -> std::io::Result<()> {
-    for hour in 0..HOURS {
-        let folder = root.join(format!("tiny/720p/2024-11-10T{hour:02}"));
-        std::fs::create_dir_all(&folder)?;
-        for index in 0..PER_HOUR {
-            let (minute, second) = (index / 30, index % 30 * 2);
-            // As long as a SHA-256 in base64.
-            let name = format!("{minute:02}:{second:02}.000000-2.0-full-{:0>43}.ts", hour * PER_HOUR + index);
-            std::fs::write(folder.join(name), b"")?;
+/// From the request to the last byte: warm on one server; cold the first answer of a new one.
+fn over_http(root: &Path) -> Outcome<()> {
+    let start = Timestamp::parse("start", TINY_START)?;
+    let target = format!("/playlist/{TINY}/720p.m3u8?start={start}&end={}", start + HOURS * 3600 * SECOND);
+    let ask = |client: &mut common::server::Client| -> Outcome<f64> {
+        let begun = Instant::now();
+        let answer = client.get(&target)?;
+        if answer.status != 200 {
+            return Err(format!("a playlist was answered {}", answer.status).into());
         }
+        Ok(millis(begun.elapsed()))
+    };
+    let kept = Server::start(root, &[])?;
+    let mut client = kept.client()?;
+    ask(&mut client)?;
+    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        warm.push(ask(&mut client)?);
+        let fresh = Server::start(root, &[])?;
+        cold.push(ask(&mut fresh.client()?)?);
     }
+    let (cold, warm) = (median(&cold), median(&warm));
+    line("12 h: the whole answer over HTTP", &[format!("{cold:.2}"), format!("{warm:.2}")]);
+    let [reference_warm, reference_cold] = REFERENCE;
+    let (faster_warm, faster_cold) = (reference_warm / warm, reference_cold / cold);
+    bar(
+        &format!("warm {faster_warm:.1} x as fast as the recorded server's {reference_warm} ms; bar 20"),
+        faster_warm >= 20.0,
+    );
+    bar(
+        &format!("cold {faster_cold:.1} x as fast as the recorded server's {reference_cold} ms; bar 5"),
+        faster_cold >= 5.0,
+    );
     Ok(())
 }
 
@@ -82,18 +106,13 @@ fn render(channel: &Channel, quality: &Quality, selection: &Selection) -> bytes:
     hls::media(channel, quality, entries)
 }
 
-fn median<T>(mut work: impl FnMut() -> moviola::base::Result<T>) -> moviola::base::Result<Duration> {
+fn timed<T>(mut work: impl FnMut() -> moviola::base::Result<T>) -> Outcome<f64> {
     let mut times = Vec::with_capacity(ROUNDS);
     for _ in 0..ROUNDS {
         let begun = Instant::now();
         let result = work()?;
-        times.push(begun.elapsed());
+        times.push(millis(begun.elapsed()));
         drop(result);
     }
-    times.sort();
-    Ok(times[ROUNDS / 2])
-}
-
-fn report(what: &str, time: Duration) {
-    println!("{what:<36} {:>8.3} ms", time.as_secs_f64() * 1000.0);
+    Ok(median(&times))
 }

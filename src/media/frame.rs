@@ -2,8 +2,9 @@
 //! that others are predicted from.
 
 use super::Clip;
-use super::ffi::{Decoder, Frame, Packet, Skip, id};
+use super::ffi::{Decoder, Frame, Packet, Skip, StreamInfo, id};
 use super::source::{ClipReader, Want};
+use super::timeline::Anchor;
 use crate::base::{Error, Result, Timestamp, Token};
 
 /// Compressed bytes of one GOP (or, in a segment, of the whole segment) held while a picture is looked for. At
@@ -29,6 +30,23 @@ pub struct Picture {
 /// # Errors
 /// `not-found` when the clip starts after `instant`; `damaged-media` when nothing can be decoded.
 pub fn extract(before: Option<&Clip>, clip: &Clip, instant: Timestamp, token: &Token) -> Result<Picture> {
+    gather(clip, instant, token)?.decode(before, token)
+}
+
+/// The compressed pictures of a clip up to the one on screen at an instant, in memory.
+pub struct Gathered {
+    reader: ClipReader,
+    video: StreamInfo,
+    anchor: Anchor,
+    packets: Vec<Packet>,
+    /// The instant asked for, in ticks.
+    target: i64,
+    /// PTS and place of the packet on screen at the target.
+    wanted: (i64, usize),
+}
+
+/// Reads what [`extract`] decodes, and decodes nothing.
+pub fn gather(clip: &Clip, instant: Timestamp, token: &Token) -> Result<Gathered> {
     let mut reader = ClipReader::open(clip, Want::Video, token)?;
     let (Some(video), Some(anchor)) = (reader.video.clone(), reader.anchor) else {
         return Err(Error::damaged("the segment holds no picture"));
@@ -44,32 +62,40 @@ pub fn extract(before: Option<&Clip>, clip: &Clip, instant: Timestamp, token: &T
         .filter_map(|(at, packet)| packet.pts().filter(|pts| *pts <= target).map(|pts| (pts, at)))
         .max()
         .ok_or_else(|| Error::damaged("the segment holds no picture for that instant"))?;
-    let mut search = Search { packets: &packets, target, wanted, decoded: 0, token };
-    let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
+    Ok(Gathered { reader, video, anchor, packets, target, wanted })
+}
 
-    let key = search.keyframe();
-    let mut found = None;
-    if let Some(start) = key {
-        found = search.decode(&mut decoder, &[], start, video.may_skip())?;
-    }
-    // Two fields in two packets make one picture: neither may be skipped and both must be sent. A start that did not
-    // give the picture (gradual refresh, a lost reference) is moved back to where decoding surely works.
-    let fields = video.codec == id::H264 && found.as_ref().is_some_and(Frame::is_interlaced);
-    let exact = found.as_ref().is_some_and(|it| it.pts() == Some(wanted.0));
-    if fields || !exact {
-        let lead = before.map(|clip| lead_in(clip, token)).transpose()?.unwrap_or_default();
-        let lead = if key.is_some() && fields { &[][..] } else { &lead[..] };
-        let start = if fields { key.unwrap_or(0) } else { 0 };
-        decoder.flush();
-        if let Some(better) = search.decode(&mut decoder, lead, start, false)? {
-            found = Some(better);
+impl Gathered {
+    /// Decodes the picture; see [`extract`].
+    pub fn decode(&self, before: Option<&Clip>, token: &Token) -> Result<Picture> {
+        let Self { reader, video, anchor, packets, target, wanted } = self;
+        let mut search = Search { packets, target: *target, wanted: *wanted, decoded: 0, token };
+        let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
+
+        let key = search.keyframe();
+        let mut found = None;
+        if let Some(start) = key {
+            found = search.decode(&mut decoder, &[], start, video.may_skip())?;
         }
+        // Two fields in two packets make one picture: neither may be skipped and both must be sent. A start that did
+        // not give the picture (gradual refresh, a lost reference) is moved back to where decoding surely works.
+        let fields = video.codec == id::H264 && found.as_ref().is_some_and(Frame::is_interlaced);
+        let exact = found.as_ref().is_some_and(|it| it.pts() == Some(wanted.0));
+        if fields || !exact {
+            let lead = before.map(|clip| lead_in(clip, token)).transpose()?.unwrap_or_default();
+            let lead = if key.is_some() && fields { &[][..] } else { &lead[..] };
+            let start = if fields { key.unwrap_or(0) } else { 0 };
+            decoder.flush();
+            if let Some(better) = search.decode(&mut decoder, lead, start, false)? {
+                found = Some(better);
+            }
+        }
+        let frame = found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
+        let pts = frame.pts().unwrap_or(wanted.0);
+        let rotation = frame.rotation().unwrap_or(video.rotation);
+        let key = packets[wanted.1].is_key();
+        Ok(Picture { start: anchor.wall_of(pts), pts, key, rotation, decoded: search.decoded, frame })
     }
-    let frame = found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
-    let pts = frame.pts().unwrap_or(wanted.0);
-    let rotation = frame.rotation().unwrap_or(video.rotation);
-    let key = packets[wanted.1].is_key();
-    Ok(Picture { start: anchor.wall_of(pts), pts, key, rotation, decoded: search.decoded, frame })
 }
 
 /// Reads the clip's pictures up to the last that can come on screen at `target`.

@@ -126,6 +126,7 @@ mod tests {
         }
     }
 
+    #[allow(clippy::type_complexity)]
     fn filled(list: &[(Option<(i64, i64)>, i64, bool)], frame: Option<i64>) -> Vec<(i64, i64)> {
         let mut units: Vec<AccessUnit> = list.iter().map(|it| unit(it.0)).collect();
         let timing: Vec<Timing> =

@@ -1,0 +1,121 @@
+//! 64 clients ask for random frames of 720p, each on a connection it keeps, while one asks for a playlist of 15 minutes
+//! every 20 ms: how long its answers take from the request to the last byte, alone and under the load.
+//! `cargo bench --bench load`.
+
+mod common;
+
+use common::server::Server;
+use common::{CHANNEL, Dice, Outcome, TINY, bar, heads, line, median, millis, quantile};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+const CLIENTS: usize = 64;
+const EVERY: Duration = Duration::from_millis(20);
+const LENGTH: Duration = Duration::from_secs(8);
+const ROUNDS: u64 = 3;
+
+/// What one round saw.
+struct Round {
+    /// Of the playlist, in ms.
+    times: Vec<f64>,
+    frames: f64,
+    busy: u64,
+    peak: f64,
+}
+
+fn main() -> std::process::ExitCode {
+    common::run(bench)
+}
+
+fn bench() -> Outcome<()> {
+    let root = common::archive()?;
+    let (mut alone, mut loaded) = (Vec::new(), Vec::new());
+    for number in 0..ROUNDS {
+        alone.push(round(&root, 0, number, LENGTH / 4)?);
+        loaded.push(round(&root, CLIENTS, number, LENGTH)?);
+    }
+    println!(
+        "A playlist of 15 minutes every {} ms, latency in ms, median of {ROUNDS} rounds",
+        EVERY.as_millis()
+    );
+    heads("", &["p50", "p99", "max", "frames/s", "503", "peak MiB"]);
+    let show = |what: &str, rounds: &[Round]| {
+        let of = |value: &dyn Fn(&Round) -> f64| median(&rounds.iter().map(value).collect::<Vec<_>>());
+        let p99 = of(&|it| quantile(&it.times, 0.99));
+        line(
+            what,
+            &[
+                format!("{:.2}", of(&|it| quantile(&it.times, 0.5))),
+                format!("{p99:.2}"),
+                format!("{:.2}", of(&|it| quantile(&it.times, 1.0))),
+                format!("{:.1}", of(&|it| it.frames)),
+                format!("{:.0}", of(&|it| it.busy as f64)),
+                format!("{:.0}", of(&|it| it.peak)),
+            ],
+        );
+        p99
+    };
+    show("nothing else asks", &alone);
+    let p99 = show(&format!("{CLIENTS} clients ask for frames"), &loaded);
+    let worst = loaded.iter().map(|it| quantile(&it.times, 0.99)).fold(0.0, f64::max);
+    bar(&format!("p99 {p99:.2} ms (worst round {worst:.2}); bar 20"), p99 <= 20.0);
+    Ok(())
+}
+
+fn round(root: &Path, clients: usize, number: u64, length: Duration) -> Outcome<Round> {
+    let server = Server::start(root, &[])?;
+    let (over, frames, busy) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
+    let begun = Instant::now();
+    let times = std::thread::scope(|scope| -> Outcome<Vec<f64>> {
+        let threads: Vec<_> = (0..clients as u64)
+            .map(|client| {
+                let (server, over, frames, busy) = (&server, &over, &frames, &busy);
+                scope.spawn(move || -> Outcome<()> {
+                    let mut dice = Dice::new(1000 * number + client + 1);
+                    let mut client = server.client()?;
+                    while !over.load(Ordering::Relaxed) {
+                        let at = dice.instant("720p");
+                        let target = format!("/frame/{CHANNEL}/720p.jpg?timestamp={at}");
+                        match client.get(&target)?.status {
+                            200 => frames.fetch_add(1, Ordering::Relaxed),
+                            503 => busy.fetch_add(1, Ordering::Relaxed),
+                            status => return Err(format!("a frame was answered {status}").into()),
+                        };
+                    }
+                    Ok(())
+                })
+            })
+            .collect();
+        let times = playlists(&server, length);
+        over.store(true, Ordering::Relaxed);
+        for thread in threads {
+            thread.join().map_err(|_| "a client panicked")??;
+        }
+        times
+    })?;
+    let frames = frames.into_inner() as f64 / begun.elapsed().as_secs_f64();
+    Ok(Round { times, frames, busy: busy.into_inner(), peak: server.memory().peak })
+}
+
+fn playlists(server: &Server, length: Duration) -> Outcome<Vec<f64>> {
+    let mut client = server.client()?;
+    let target = format!("/playlist/{TINY}/720p.m3u8?start=2024-11-10T03:50:00&end=2024-11-10T04:05:00");
+    let begun = Instant::now();
+    let mut times = Vec::new();
+    let mut next = begun;
+    while begun.elapsed() < length {
+        std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        // A late answer is followed at once: the rate is kept where the server can.
+        next = (next + EVERY).max(Instant::now());
+        let asked = Instant::now();
+        let answer = client.get(&target)?;
+        if answer.status != 200 || answer.bytes < 10_000 {
+            return Err(
+                format!("a playlist was answered {} with {} bytes", answer.status, answer.bytes).into()
+            );
+        }
+        times.push(millis(asked.elapsed()));
+    }
+    Ok(times)
+}
