@@ -2,7 +2,7 @@
 
 # Where `make run` listens, and how long a demo archive it makes when no archive is configured.
 LISTEN ?= 127.0.0.1:8000
-DEMO_MINUTES ?= 3
+DEMO_MINUTES ?= 2
 
 # rustup's cargo before the distribution's, which may be too old.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
@@ -15,7 +15,7 @@ SHELL := /bin/bash
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 	@echo
-	@echo '  LISTEN=127.0.0.1:8000  MOVIOLA_ARCHIVE=DIR  DEMO_MINUTES=3  CARGO_TARGET_DIR=target  NO_INSTALL=1'
+	@echo '  LISTEN=127.0.0.1:8000  MOVIOLA_ARCHIVE=DIR  DEMO_MINUTES=2  CARGO_TARGET_DIR=target  NO_INSTALL=1'
 
 run: ## build and serve MOVIOLA_ARCHIVE, or a demo archive made in ./demo
 	@scripts/prepare.sh build

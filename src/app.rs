@@ -1,11 +1,12 @@
 //! The only file that knows everybody: builds in order, stops in reverse order.
 
-use crate::archive::{Archive, Limits};
+use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
-use crate::pool::{self, LaneOptions, Pool};
+use crate::pool::{self, Lane, LaneOptions, Pool};
+use crate::render::smart::SmartCache;
 use crate::render::{Parts, Render};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -32,6 +33,12 @@ impl Stopper {
     }
 }
 
+/// The cache inside an archive; hidden, so that it is never listed.
+const CACHE: &str = ".moviola-cache";
+
+/// How often the cache is looked through. Between two looks only other processes can push it over its limit.
+const SURVEY_EVERY: Duration = Duration::from_secs(300);
+
 /// Builds what the uses need: archive, pool, metrics. The command line uses it without a server.
 pub fn build(config: Config) -> Result<Render> {
     if config.archive.as_os_str().is_empty() {
@@ -45,7 +52,15 @@ pub fn build(config: Config) -> Result<Render> {
     let archive = Archive::open(&config.archive, limits, metrics.clone())?;
     let pool = Pool::start(&lanes(&config), &metrics)?;
     let stop = Token::root();
-    Ok(Render::new(Parts { archive, pool, config, metrics, stop }))
+    let cache = &config.cache;
+    let directory = match cache.directory.as_os_str().is_empty() {
+        true => config.archive.join(CACHE),
+        false => cache.directory.clone(),
+    };
+    let limits = SidecarLimits { disk_bytes: cache.disk.0, memory_bytes: cache.memory.0 };
+    let sidecars = Sidecars::open(&directory, limits, metrics.clone());
+    let smart = SmartCache::default();
+    Ok(Render::new(Parts { archive, sidecars, smart, pool, config, metrics, stop }))
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -59,9 +74,61 @@ fn lanes(config: &Config) -> pool::Options {
     }
 }
 
+/// Keeps the cache within its limit, whoever else writes there: looks through it now and every few minutes.
+async fn keep_bounded(render: Render) {
+    loop {
+        let parts = render.clone();
+        let survey = move |token: &Token| parts.sidecars.survey(token);
+        let done = match render.pool.submit(Lane::Batch, &render.stop, survey) {
+            Ok(ticket) => ticket.await,
+            Err(refused) => Err(refused),
+        };
+        if let Err(error) = done {
+            tracing::debug!("the cache was not looked through: {error}");
+        }
+        tokio::time::sleep(SURVEY_EVERY).await;
+    }
+}
+
+/// File descriptors a connection may hold: its socket, the second handle it is cut with when it stalls, and the file
+/// it is sent.
+const FILES_OF_CONNECTION: u64 = 3;
+/// File descriptors a running task may hold: folders on the way to a segment, and the segment.
+const FILES_OF_TASK: u64 = 8;
+/// File descriptors of the process itself: an idle server has 22 with two workers, and four more for each worker more.
+const FILES_OF_SERVER: u64 = 64;
+
+/// As many connections as configured, or as `files` descriptors allow. Were more let in, clients that only connect
+/// would keep everybody else's requests from opening a segment.
+fn connections_within(files: u64, config: &Config) -> usize {
+    let pool = &config.pool;
+    let tasks = (pool.interactive_seats + pool.batch_seats + pool.disk_seats) as u64;
+    let others = FILES_OF_SERVER + 4 * config.http.workers as u64 + FILES_OF_TASK * tasks;
+    let allowed = files.saturating_sub(others) / FILES_OF_CONNECTION;
+    config.http.max_connections.min(usize::try_from(allowed).unwrap_or(usize::MAX)).max(1)
+}
+
+/// Takes all the file descriptors the system grants, and no more connections than they are enough for.
+fn claim_files(config: &mut Config) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).is_ok();
+    let Some(files) = (if raised { maximum } else { current }) else { return };
+    let allowed = connections_within(files, config);
+    if allowed < config.http.max_connections {
+        tracing::warn!(
+            "the limit of {files} open files is enough for {allowed} connections, not for the {} of \
+             http.max_connections",
+            config.http.max_connections
+        );
+        config.http.max_connections = allowed;
+    }
+}
+
 impl App {
     /// Builds everything and listens.
-    pub fn new(config: Config) -> Result<Self> {
+    pub fn new(mut config: Config) -> Result<Self> {
+        claim_files(&mut config);
         let refused = |fault: std::io::Error| {
             Error::invalid("listen", "listen", format!("{} cannot be listened on: {fault}", config.listen))
         };
@@ -91,6 +158,7 @@ impl App {
         let stopping = actix_web::rt::System::new().block_on(async {
             let server = http::server(&render, listener).map_err(broken)?;
             let handle = server.handle();
+            actix_web::rt::spawn(keep_bounded(render.clone()));
             let serving = actix_web::rt::spawn(server);
             let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
             let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;
@@ -118,5 +186,21 @@ impl App {
             tracing::error!("a worker did not heed its cancellation and is left behind");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_leave_descriptors_for_the_work() {
+        let mut config = Config::default();
+        (config.http.workers, config.http.max_connections) = (2, 1024);
+        (config.pool.interactive_seats, config.pool.batch_seats, config.pool.disk_seats) = (2, 2, 2);
+        for (files, allowed) in [(0, 1), (120, 1), (256, 45), (1024, 301), (1 << 20, 1024), (u64::MAX, 1024)]
+        {
+            assert_eq!(connections_within(files, &config), allowed, "{files}");
+        }
     }
 }

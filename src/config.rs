@@ -28,6 +28,7 @@ pub struct Config {
     pub pool: Pool,
     pub shutdown: Shutdown,
     pub listing: Listing,
+    pub cache: Cache,
     pub cut: Cut,
     pub frame: Frame,
     pub waveform: Waveform,
@@ -89,11 +90,28 @@ pub struct Listing {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Cache {
+    /// Where what is derived from segments is kept. Empty: `.moviola-cache` in the archive.
+    pub directory: PathBuf,
+    /// The most it may take on the disk.
+    pub disk: ByteSize,
+    /// The most of it that is held in memory.
+    pub memory: ByteSize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Cut {
     /// The x264 preset of a full cut.
     pub preset: String,
     /// The x264 quality of a full cut, 0 (lossless) to 51.
     pub crf: u8,
+    /// The x264 or x265 preset of the pictures a smart cut encodes anew.
+    pub edge_preset: String,
+    /// The x264 or x265 quality of those pictures, 0 to 51.
+    pub edge_crf: u8,
+    /// The most the edges of smart cuts asked for lately may take in memory.
+    pub edge_cache: ByteSize,
     /// Bits a second of a full cut's audio.
     pub audio_bitrate: u32,
     /// The longest span of a full cut.
@@ -138,6 +156,7 @@ impl Default for Config {
             pool: Pool::default(),
             shutdown: Shutdown { grace: seconds(10) },
             listing: Listing::default(),
+            cache: Cache::default(),
             cut: Cut::default(),
             frame: Frame::default(),
             waveform: Waveform::default(),
@@ -187,11 +206,20 @@ impl Default for Listing {
     }
 }
 
+impl Default for Cache {
+    fn default() -> Self {
+        Self { directory: PathBuf::new(), disk: ByteSize(4 << 30), memory: ByteSize(64 << 20) }
+    }
+}
+
 impl Default for Cut {
     fn default() -> Self {
         Self {
             preset: "ultrafast".into(),
             crf: 12,
+            edge_preset: "veryfast".into(),
+            edge_crf: 18,
+            edge_cache: ByteSize(64 << 20),
             audio_bitrate: 192_000,
             max_span: seconds(12 * 3600),
             deadline: seconds(6 * 3600),
@@ -248,14 +276,13 @@ impl Config {
         }
         within("listing.max_segments", self.listing.max_segments, 1, 1_000_000_000)?;
         within("cut.crf", self.cut.crf.into(), 0, 51)?;
+        within("cut.edge_crf", self.cut.edge_crf.into(), 0, 51)?;
         within("cut.audio_bitrate", self.cut.audio_bitrate as usize, 8_000, 512_000)?;
         within("frame.jpeg_quality", self.frame.jpeg_quality.into(), 1, 100)?;
-        if !PRESETS.contains(&self.cut.preset.as_str()) {
-            return Err(format!(
-                "cut.preset must be one of {}, not '{}'",
-                PRESETS.join(", "),
-                self.cut.preset
-            ));
+        for (key, preset) in [("cut.preset", &self.cut.preset), ("cut.edge_preset", &self.cut.edge_preset)] {
+            if !PRESETS.contains(&preset.as_str()) {
+                return Err(format!("{key} must be one of {}, not '{preset}'", PRESETS.join(", ")));
+            }
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Opening things below the archive's folder and nowhere else: a symbolic link that leads out of it is as good
 //! as missing.
 
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Result};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use std::fs::File;
@@ -14,7 +14,7 @@ pub(super) struct Root(PathBuf);
 
 impl Root {
     /// # Errors
-    /// [`Kind::Internal`] where `path` is no folder that can be read.
+    /// [`Kind::Internal`](crate::base::Kind) where `path` is no folder that can be read.
     pub(super) fn open(path: &Path) -> Result<Self> {
         let unreadable = |fault: std::io::Error| {
             Error::internal("the archive's folder cannot be read")
@@ -67,7 +67,7 @@ impl Root {
 }
 
 fn fault(relative: &Path, errno: Errno) -> Error {
-    Error::new(Kind::Internal, "input-output", "the archive cannot be read")
+    Error::io("the archive cannot be read", &errno.into())
         .with_cause(format!("{}: {errno}", relative.display()))
 }
 

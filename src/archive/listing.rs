@@ -295,7 +295,7 @@ fn each_name(folder: OwnedFd, mut each: impl FnMut(&str, FileType)) -> Result<()
 }
 
 fn unreadable(relative: &Path, errno: &rustix::io::Errno) -> Error {
-    Error::new(Kind::Internal, "input-output", "a folder of the archive cannot be read")
+    Error::io("a folder of the archive cannot be read", &(*errno).into())
         .with_cause(format!("{}: {errno}", relative.display()))
 }
 

@@ -8,11 +8,13 @@ mod hour;
 mod listing;
 mod name;
 mod select;
+mod sidecar;
 mod writer;
 
 pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};
+pub use sidecar::{Key, Product, SidecarLimits, Sidecars, Stamp};
 pub use writer::{SegmentWriter, Written};
 
 use crate::base::metrics::Metrics;

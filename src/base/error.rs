@@ -99,10 +99,37 @@ impl Error {
     pub fn io(what: &str, fault: &std::io::Error) -> Self {
         use std::io::ErrorKind::{NotFound, OutOfMemory, QuotaExceeded, StorageFull};
         let (kind, code) = match fault.kind() {
+            // Requests at hand hold them, and give them back as they end.
+            _ if out_of_files(fault) => (Kind::Busy, "busy"),
             NotFound => (Kind::NotFound, "not-found"),
             StorageFull | QuotaExceeded | OutOfMemory => (Kind::Exhausted, "storage-full"),
             _ => (Kind::Internal, "input-output"),
         };
         Self::new(kind, code, what).with_cause(fault)
+    }
+}
+
+/// Every file descriptor of the process, or of the system, is taken.
+fn out_of_files(fault: &std::io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(fault), Some(Errno::MFILE | Errno::NFILE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn a_fault_that_passes_is_no_fault_of_the_server() {
+        for (errno, kind) in [
+            (Errno::MFILE, Kind::Busy),
+            (Errno::NFILE, Kind::Busy),
+            (Errno::NOSPC, Kind::Exhausted),
+            (Errno::NOENT, Kind::NotFound),
+            (Errno::IO, Kind::Internal),
+        ] {
+            assert_eq!(Error::io("it failed", &errno.into()).kind, kind, "{errno}");
+        }
     }
 }

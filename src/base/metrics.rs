@@ -31,10 +31,22 @@ pub struct Inner {
     pub listing_segments: IntGauge,
     /// Listings answered from memory (hit) and read from the disk (miss).
     pub listing_reads: IntCounterVec,
+    /// Bytes of derived data on the disk, in whole blocks.
+    pub sidecar_bytes_disk: IntGauge,
+    /// Bytes of derived data and its tables held in memory.
+    pub sidecar_bytes_memory: IntGauge,
+    /// Entries asked for, by where they were (memory, disk, miss).
+    pub sidecar_reads: IntCounterVec,
+    /// Packs of derived data taken away to keep the bound.
+    pub sidecar_evictions: IntCounter,
+    /// What did not work and was done without (damaged, read, write, room, busy).
+    pub sidecar_faults: IntCounterVec,
     /// Pictures decoded, by purpose (frame, cut, waveform counts audio frames).
     pub media_decoded: IntCounterVec,
     /// Pictures encoded, by purpose.
     pub media_encoded: IntCounterVec,
+    /// Bytes of edges of smart cuts held in memory.
+    pub cut_edge_bytes: IntGauge,
     /// Configured limits, by name, so that a dashboard can draw them beside the gauges.
     pub limits: GaugeVec,
     /// When the process started, in seconds since 1970.
@@ -85,6 +97,12 @@ impl Metrics {
         let http_body_bytes =
             IntCounter::new("moviola_http_body_bytes_total", "Bytes sent in bodies").expect("constant name");
         registry.register(Box::new(http_body_bytes.clone())).expect("registered once");
+        let sidecar_evictions = IntCounter::new(
+            "moviola_sidecar_evictions_total",
+            "Packs of derived data taken away to keep the bound",
+        )
+        .expect("constant name");
+        registry.register(Box::new(sidecar_evictions.clone())).expect("registered once");
         let limits = GaugeVec::new(
             Opts::new("moviola_limit", "Configured limits, in the unit their name ends in"),
             &["name"],
@@ -112,6 +130,20 @@ impl Metrics {
                 "Listings by where they came from",
                 &["from"],
             ),
+            sidecar_bytes_disk: gauge("moviola_sidecar_bytes_disk", "Bytes of derived data on the disk"),
+            sidecar_bytes_memory: gauge("moviola_sidecar_bytes_memory", "Bytes of derived data in memory"),
+            sidecar_reads: counter_vec(
+                "moviola_sidecar_reads_total",
+                "Derived data asked for, by where it was",
+                &["from"],
+            ),
+            sidecar_evictions,
+            sidecar_faults: counter_vec(
+                "moviola_sidecar_faults_total",
+                "What the cache of derived data did without",
+                &["what"],
+            ),
+            cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             media_decoded: counter_vec("moviola_media_decoded_frames_total", "Frames decoded", &["purpose"]),
             media_encoded: counter_vec("moviola_media_encoded_frames_total", "Frames encoded", &["purpose"]),
             limits,

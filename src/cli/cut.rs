@@ -5,25 +5,26 @@ use crate::app;
 use crate::base::{Channel, Quality, Result, Timestamp};
 use crate::config::Config;
 use crate::media::Sink;
+use crate::render::Wanted;
 use crate::render::bytes::ByteSource;
 use crate::render::cut::Coding;
-use crate::render::rough::Wanted;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
     channel: String,
     quality: String,
-    /// UTC, ISO 8601; default: the first hour there is.
+    /// UTC, ISO 8601; default: where the first segment starts.
     #[arg(long)]
     start: Option<String>,
-    /// UTC, ISO 8601; default: the last hour there is.
+    /// UTC, ISO 8601; default: where the last segment ends.
     #[arg(long)]
     end: Option<String>,
     /// How the cut is made.
-    #[arg(long = "type", value_enum, default_value_t = Type::Mpegts)]
+    #[arg(long = "type", value_enum, default_value_t = Type::Smart)]
     kind: Type,
     /// Cut what there is instead of failing at a hole.
     #[arg(long)]
@@ -38,6 +39,8 @@ pub struct Arguments {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Type {
+    /// Exactly the frames asked for; all but the edges taken over as they are.
+    Smart,
     /// Exactly the frames asked for, encoded anew.
     Mpegts,
     /// The segments that cover the span, byte for byte.
@@ -54,8 +57,7 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     let wanted = Wanted {
         channel: Channel::new(&arguments.channel)?,
         quality: Quality::new(&arguments.quality)?,
-        start: time("start", &arguments.start)?,
-        end: time("end", &arguments.end)?,
+        ranges: vec![(time("start", &arguments.start)?, time("end", &arguments.end)?)],
         allow_holes: arguments.allow_holes,
     };
     let render = app::build(config)?;
@@ -64,8 +66,11 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
         bar.set_style(style);
     }
     let mut output = Output::create(&arguments.output, bar.clone())?;
-    if arguments.kind == Type::Rough {
-        let cut = wait(render.rough_cut(wanted))?;
+    if arguments.kind != Type::Mpegts {
+        let cut: Arc<dyn ByteSource> = match arguments.kind {
+            Type::Rough => wait(render.rough_cut(wanted))?,
+            _ => wait(render.smart_cut(wanted))?,
+        };
         let mut offset = 0;
         while offset < cut.length() {
             let length = CHUNK.min(cut.length() - offset);

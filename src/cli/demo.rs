@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Args)]
 pub struct Arguments {
     /// Minutes of stream to make, half of them before a full hour.
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u64).range(1..=1440))]
+    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..=1440))]
     minutes: u64,
     /// The archive's directory; it is made when it is missing.
     dir: PathBuf,

@@ -121,10 +121,16 @@ fn wait<T>(work: impl Future<Output = crate::base::Result<T>>) -> crate::base::R
         .block_on(work)
 }
 
+/// What comes before the filter that is configured, which can ask for these targets again. actix logs an error for
+/// each request that is no HTTP: anybody could fill the disk with them.
+const QUIET: &str = "actix_http=off,actix_server=warn";
+
 fn log_to_stderr(filter: &str) -> Result<(), String> {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter).map_err(|fault| format!("log: {fault}"))?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    subscriber.try_init().map_err(|fault| fault.to_string())
+    let filter = tracing_subscriber::EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .map_err(|fault| format!("log: {fault}"))?;
+    let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours);
+    subscriber.with_writer(std::io::stderr).try_init().map_err(|fault| fault.to_string())
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ mod colour;
 pub mod cut;
 mod ffi;
 pub mod frame;
+pub mod index;
+pub mod nal;
 pub mod picture;
 pub mod probe;
 mod sound;

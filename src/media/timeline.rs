@@ -54,6 +54,11 @@ fn wrapped_difference(later: i64, earlier: i64) -> i64 {
     (later - earlier + half).rem_euclid(turn) - half
 }
 
+/// `raw`, 33 bits, on the turn of the clock that brings it nearest to `near`.
+pub fn unwrapped(raw: i64, near: i64) -> i64 {
+    near + wrapped_difference(raw, near)
+}
+
 /// Lays clips one after the other on the clock of an output, which starts at 0.
 ///
 /// Clips of one run of the source keep the source's own spacing; across a hole or a restart the next clip starts
@@ -146,6 +151,16 @@ mod tests {
         assert_eq!(joiner.place(at(2_000_000, 90_000), true, 180_000), 180_000);
         assert_eq!(joiner.place(at(4_000_000, 7_000), true, 359_000), 359_000, "the source restarted");
         assert_eq!(joiner.place(at(6_000_000, 187_000), true, 539_001), 359_000 + 180_000);
+    }
+
+    #[test]
+    fn times_are_unwrapped_the_short_way_round() {
+        let turn = 1i64 << WRAP_BITS;
+        for (raw, near, want) in
+            [(5, 3, 5), (2, turn - 1, turn + 2), (turn - 1, 2, -1), (7, 3 * turn, 3 * turn + 7)]
+        {
+            assert_eq!(unwrapped(raw, near), want);
+        }
     }
 
     #[test]

@@ -21,6 +21,11 @@ pub(super) fn clips(archive: &Archive, selection: &Selection) -> Vec<Clip> {
 
 /// The clip that `segment` continues without a hole.
 pub(super) fn before(archive: &Archive, segment: &Segment) -> Result<Option<Clip>> {
+    Ok(segment_before(archive, segment)?.map(|it| clip(archive, &it)))
+}
+
+/// The segment that `segment` continues without a hole.
+pub(super) fn segment_before(archive: &Archive, segment: &Segment) -> Result<Option<Segment>> {
     let start = segment.start();
     let span = Span::new(start + -(TOLERANCE + 1), start);
     let selection = archive.select(segment.channel(), segment.quality(), span)?;
@@ -28,11 +33,11 @@ pub(super) fn before(archive: &Archive, segment: &Segment) -> Result<Option<Clip
     let last =
         selection.segments().next_back().filter(|it| it.kind() == SegmentKind::Full && it.start() < start);
     let joins = |it: &&Segment| (it.end() - start).abs() <= TOLERANCE;
-    Ok(last.filter(joins).map(|it| clip(archive, it)))
+    Ok(last.filter(joins).cloned())
 }
 
-/// The clip that continues `segment` without a hole.
-fn after(archive: &Archive, segment: &Segment) -> Result<Option<Clip>> {
+/// The segment that continues `segment` without a hole.
+pub(super) fn segment_after(archive: &Archive, segment: &Segment) -> Result<Option<Segment>> {
     if segment.kind() != SegmentKind::Full {
         return Ok(None);
     }
@@ -41,7 +46,7 @@ fn after(archive: &Archive, segment: &Segment) -> Result<Option<Clip>> {
     let selection = archive.select(segment.channel(), segment.quality(), span)?;
     let next =
         selection.segments().find(|it| (it.start() - end).abs() <= TOLERANCE && it.start() > segment.start());
-    Ok(next.map(|it| clip(archive, it)))
+    Ok(next.cloned())
 }
 
 /// A selection as runs without holes, with the clips on either side.
@@ -59,6 +64,6 @@ pub(super) fn cut_source(archive: &Archive, selection: &Selection) -> Result<Cut
     Ok(CutSource {
         before: first.map(|it| before(archive, it)).transpose()?.flatten(),
         runs,
-        after: last.map(|it| after(archive, it)).transpose()?.flatten(),
+        after: last.map(|it| segment_after(archive, it)).transpose()?.flatten().map(|it| clip(archive, &it)),
     })
 }

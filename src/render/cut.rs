@@ -1,10 +1,9 @@
 //! A full cut: exactly the frames asked for, encoded anew, streamed while it is made.
 
 use super::bytes::{Feed, Streaming};
-use super::rough::Wanted;
-use super::{Render, clips, playlist, select, within};
+use super::{Render, Wanted, clips, playlist, select, within};
 use crate::archive::Selection;
-use crate::base::{Result, Token};
+use crate::base::{Error, Kind, Result, Token};
 use crate::media::Sink;
 use crate::media::cut::{CutSummary, FullCutOptions, full};
 use crate::pool::{Lane, Ticket};
@@ -25,8 +24,12 @@ impl Render {
     /// What a full cut would be made of, or why there is none.
     pub async fn full_cut_selection(&self, wanted: Wanted) -> Result<Selection> {
         let limit = self.config.cut.max_span;
+        let [(start, end)] = wanted.ranges[..] else {
+            let detail = "several ranges are for type=smart and type=rough; mpegts takes one range at a time";
+            return Err(Error::new(Kind::Unsupported, "unsupported-ranges", detail).with_parameter("range"));
+        };
         self.ask(move |archive, _| {
-            let span = playlist::span(archive, &wanted.channel, &wanted.quality, wanted.start, wanted.end)?;
+            let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (start, end))?;
             // Holes first: an open range over a sparse archive is told what is missing, not that it is long.
             let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?;
             within(span, limit, "Range")?;

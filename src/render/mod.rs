@@ -7,17 +7,34 @@ pub mod cut;
 pub mod demo;
 pub mod files;
 pub mod frame;
+mod index;
 pub mod playlist;
 pub mod rough;
+pub mod smart;
 pub mod waveform;
 
-use crate::archive::{Archive, Selection};
+use crate::archive::{Archive, Selection, Sidecars};
 use crate::base::metrics::Metrics;
-use crate::base::{Channel, Error, Kind, Quality, Result, Span, Token};
+use crate::base::{Channel, Error, Kind, Quality, Result, Span, Timestamp, Token};
 use crate::config::Config;
 use crate::pool::{Lane, Pool};
 use std::ops::Deref;
 use std::sync::Arc;
+
+/// One range of a cut; an open end is the archive's own.
+pub type Ends = (Option<Timestamp>, Option<Timestamp>);
+
+/// Ranges of one cut at most.
+pub const MAX_RANGES: usize = 200;
+
+/// What a cut is made of: its ranges, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    pub channel: Channel,
+    pub quality: Quality,
+    pub ranges: Vec<Ends>,
+    pub allow_holes: bool,
+}
 
 /// What every use needs. Cloning shares it.
 #[derive(Clone)]
@@ -25,6 +42,10 @@ pub struct Render(Arc<Parts>);
 
 pub struct Parts {
     pub archive: Archive,
+    /// Bytes derived from segments.
+    pub sidecars: Sidecars,
+    /// Smart cuts prepared lately.
+    pub smart: smart::SmartCache,
     pub pool: Pool,
     pub config: Config,
     pub metrics: Metrics,

@@ -1,10 +1,10 @@
 //! HLS playlists.
 
-use super::Render;
 use super::bytes::Made;
+use super::{Ends, Render};
 use crate::archive::{Archive, Item};
 use crate::base::time::HOUR;
-use crate::base::{Channel, Error, Quality, Result, Span, Timestamp};
+use crate::base::{Channel, Error, Hour, Quality, Result, Span, Timestamp};
 use crate::packaging::hls::{self, Entry};
 
 /// The longest range of a playlist that is not named at both ends: a whole archive by accident is too much for a
@@ -90,6 +90,37 @@ fn has_hour(
     Ok(hours.iter().any(|hour| {
         start.is_none_or(|start| start <= hour.end()) && end.is_none_or(|end| hour.start() <= end)
     }))
+}
+
+/// The range of a cut with its open ends filled in: from the first picture there is to the end of the last one.
+pub(super) fn content_span(
+    archive: &Archive,
+    channel: &Channel,
+    quality: &Quality,
+    (start, end): Ends,
+) -> Result<Span> {
+    if let (Some(start), Some(end)) = (start, end) {
+        return Ok(Span::new(start, end));
+    }
+    let hours = archive.hours(channel, quality)?;
+    let within = |hour: &Hour| -> Result<Option<Span>> {
+        let selection = archive.select(channel, quality, Span::new(hour.start(), hour.end()))?;
+        let mut segments = selection.segments().filter(|it| it.hour() == *hour);
+        let first = segments.next().map(|it| it.start());
+        Ok(first
+            .zip(selection.segments().next_back().map(|it| it.end()))
+            .map(|(start, end)| Span::new(start, end)))
+    };
+    // Folders may be empty; the first and the last that are not say it.
+    let ends = |mut hours: Box<dyn Iterator<Item = &Hour> + '_>| {
+        hours.find_map(|hour| within(hour).transpose()).transpose()
+    };
+    let first = ends(Box::new(hours.iter()))?;
+    let last = ends(Box::new(hours.iter().rev()))?;
+    match first.zip(last) {
+        Some((first, last)) => Ok(Span::new(start.unwrap_or(first.start), end.unwrap_or(last.end))),
+        None => span(archive, channel, quality, start, end),
+    }
 }
 
 /// The range with its open ends filled in: from the first hour to one hour after the last, so that a live

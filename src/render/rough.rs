@@ -1,9 +1,9 @@
 //! A rough cut: the segments that cover a span, one after the other, byte for byte.
 
 use super::bytes::ByteSource;
-use super::{Render, playlist, select};
-use crate::archive::{Archive, OpenFile, Segment};
-use crate::base::{Channel, Error, Name, Quality, Result, Timestamp, Token};
+use super::{Render, Wanted, playlist, select};
+use crate::archive::{Archive, OpenFile, Segment, Selection};
+use crate::base::{Error, Name, Result, Token};
 use base64::Engine;
 use bytes::{Bytes, BytesMut};
 use parking_lot::Mutex;
@@ -12,25 +12,17 @@ use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// What a cut is made of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
-    pub channel: Channel,
-    pub quality: Quality,
-    /// Open: from the archive's first hour.
-    pub start: Option<Timestamp>,
-    /// Open: to the archive's last hour.
-    pub end: Option<Timestamp>,
-    pub allow_holes: bool,
-}
-
 impl Render {
     pub async fn rough_cut(&self, wanted: Wanted) -> Result<Arc<RoughCut>> {
         let render = self.clone();
         self.ask(move |archive, token| {
-            let span = playlist::span(archive, &wanted.channel, &wanted.quality, wanted.start, wanted.end)?;
-            let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?;
-            RoughCut::new(render, selection.segments(), token)
+            let mut selections = Vec::new();
+            for (start, end) in &wanted.ranges {
+                token.check()?;
+                let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
+                selections.push(select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?);
+            }
+            RoughCut::new(render, selections.iter().flat_map(Selection::segments), token)
         })
         .await
         .map(Arc::new)

@@ -49,6 +49,15 @@ impl Judge {
         text.lines().filter_map(packet).collect()
     }
 
+    /// A hash of every decoded picture, in the order they are shown.
+    pub fn hashes(&self, file: &Path) -> Vec<String> {
+        let after = ["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framehash", "-hash", "md5", "-"];
+        let (text, _) = self.output("ffmpeg", file, &["-v", "error", "-i"], &after);
+        let text = String::from_utf8(text).expect("hashes");
+        let hash = |line: &str| line.rsplit(',').next().map(|hash| hash.trim().to_owned());
+        text.lines().filter(|line| !line.starts_with('#')).filter_map(hash).collect()
+    }
+
     /// What a decoder has to say against the file.
     pub fn complaints(&self, file: &Path) -> String {
         self.output("ffmpeg", file, &["-v", "error", "-i"], &["-f", "null", "-"]).1

@@ -2,9 +2,13 @@
 
 mod barcode;
 mod client;
+mod crash;
 mod golden;
+mod index;
 mod judge;
 mod layers;
 mod media;
 mod routes;
+mod smart;
 mod surroundings;
+mod ts;

@@ -10,17 +10,17 @@ use moviola::media::synthetic::{Synthetic, synthesise};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const FPS: i64 = 30;
+pub const FPS: i64 = 30;
 /// Eight segments of two seconds, half of them before the full hour.
 const START: &str = "2024-11-09T12:59:52.437000";
-const FRAMES: u64 = 16 * FPS as u64;
+pub const FRAMES: u64 = 16 * FPS as u64;
 
-fn start() -> Timestamp {
+pub fn start() -> Timestamp {
     Timestamp::parse("start", START).expect("a time")
 }
 
 /// Fills `root` with the stream; `kind` says what becomes of each segment, `None` leaves it out.
-fn stream(root: &Path, frames: u64, kind: impl Fn(u64) -> Option<SegmentKind>) {
+pub fn stream(root: &Path, frames: u64, kind: impl Fn(u64) -> Option<SegmentKind>) {
     let archive = Archive::open(root, Limits::default(), Metrics::new()).expect("an archive");
     let (channel, quality) = (Channel::new("chan").expect("a name"), Quality::new("270p").expect("a name"));
     let what = Synthetic {
@@ -47,7 +47,7 @@ fn stream(root: &Path, frames: u64, kind: impl Fn(u64) -> Option<SegmentKind>) {
     .expect("a stream");
 }
 
-fn whole(root: &Path) {
+pub fn whole(root: &Path) {
     stream(root, FRAMES, |_| Some(SegmentKind::Full));
 }
 
@@ -58,12 +58,12 @@ fn shown(micros: i64) -> u32 {
 }
 
 /// The first frame that counts from a boundary `micros` after the start.
-fn first_from(micros: i64) -> u32 {
+pub fn first_from(micros: i64) -> u32 {
     (0..).find(|frame| frame * 1_000_000 / FPS > micros - 500).expect("a frame") as u32
 }
 
 /// The same numbers each time (SplitMix64).
-struct Random(u64);
+pub struct Random(pub u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -74,7 +74,7 @@ impl Random {
         mixed ^ mixed >> 31
     }
 
-    fn below(&mut self, limit: i64) -> i64 {
+    pub fn below(&mut self, limit: i64) -> i64 {
         (self.next() % limit as u64) as i64
     }
 }

@@ -5,9 +5,13 @@ use crate::base::{Error, Kind, Result, Timestamp};
 use crate::http::body::{self, Reader};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
+use crate::render::bytes::Made;
 use crate::render::cut::Coding;
-use crate::render::rough::Wanted;
+use crate::render::smart::SmartCut;
+use crate::render::{Ends, MAX_RANGES, Wanted};
 use actix_web::HttpRequest;
+use actix_web::http::header;
+use std::sync::Arc;
 
 const MPEG_TS: &str = "video/mp2t";
 
@@ -16,6 +20,8 @@ const MPEG_TS: &str = "video/mp2t";
 enum Type {
     /// Whole segments, byte for byte.
     Rough,
+    /// Exactly the frames asked for; all but the edges taken over as they are.
+    Smart,
     /// Exactly the frames asked for, encoded anew.
     Full,
 }
@@ -23,18 +29,21 @@ enum Type {
 /// A cut.
 #[utoipa::path(get, path = "/cut/{channel}/{quality}.ts", tag = "media",
     params(("channel" = String, Path), ("quality" = String, Path),
-        ("start" = Option<String>, Query, description = "UTC, ISO 8601; default: the first hour there is",
+        ("start" = Option<String>, Query, description = "UTC, ISO 8601; default: where the first segment starts",
             example = "2024-11-09T12:50:00"),
-        ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: the last hour there is",
+        ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: where the last segment ends",
             example = "2024-11-09T12:51:00"),
-        ("range" = Option<String>, Query, description = "START,END instead of start and end; either may be empty"),
-        ("type" = Option<String>, Query, description = "rough: the segments as they lie, with Range and ETag; \
-            mpegts (default): exactly the frames asked for, encoded anew"),
+        ("range" = Option<String>, Query, description = "START,END instead of start and end; either may be empty. \
+            A smart cut takes up to 200 of them, in any order, one after the other"),
+        ("type" = Option<String>, Query, description = "smart (default; fast is the same): exactly the frames asked \
+            for, all but the edges taken over bit for bit; rough: the segments as they lie; both with Content-Length, \
+            ETag and Range. mpegts: exactly the frames asked for, all encoded anew"),
         ("quality" = Option<String>, Query, description = "of mpegts: default or lossless"),
-        ("allow_holes" = Option<bool>, Query, description = "Cut what there is instead of answering 406")), responses(
+        ("allow_holes" = Option<bool>, Query, description = "Cut what there is instead of answering 406"),
+        ("receipt" = Option<bool>, Query, description = "Answer with what a smart cut would hold, as JSON")), responses(
     (status = 200, description = "The cut", content_type = "video/mp2t"),
-    (status = 206, description = "The part of a rough cut that Range asks for"),
-    (status = 304, description = "The client has this rough cut"),
+    (status = 206, description = "The part of a smart or rough cut that Range asks for"),
+    (status = 304, description = "The client has this cut"),
     (status = 406, description = "The range is not all there; the body names the holes", body = Document,
         content_type = "application/problem+json"),
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
@@ -42,14 +51,25 @@ pub async fn cut(request: HttpRequest, app: App) -> Answer {
     let path = Path::of(&request);
     let (channel, quality) = (path.channel(1)?, path.quality_without(2, ".ts")?);
     let query = Query::of(&request);
-    let (start, end) = range(&query)?;
+    let ranges = ranges(&query)?;
     let allow_holes = query.boolean("allow_holes")?;
     let (kind, coding) = (kind(&query)?, coding(&query)?);
-    let wanted = Wanted { channel, quality, start, end, allow_holes };
-    if kind == Type::Rough {
-        let cut = app.rough_cut(wanted).await?;
-        let reader = Reader { pool: app.pool.clone(), token: app.stop.clone() };
-        return body::file(&request, reader, cut, MPEG_TS).await;
+    // Rough cuts are source footage for later editing: a transition has nothing to say there.
+    if kind != Type::Rough {
+        refuse_transitions(&query)?;
+    }
+    let receipt = query.boolean("receipt")? || wants_json(&request);
+    let wanted = Wanted { channel, quality, ranges, allow_holes };
+    match kind {
+        Type::Rough => {
+            return body::file(&request, reader(&app), app.rough_cut(wanted).await?, MPEG_TS).await;
+        }
+        Type::Smart => match app.smart_cut(wanted.clone()).await {
+            // What cannot be copied is encoded, unless only the receipt was asked for.
+            Err(error) if error.code == "unsupported-source" && !receipt => {}
+            cut => return smart(&request, &app, cut?, receipt).await,
+        },
+        Type::Full => {}
     }
     let selection = app.full_cut_selection(wanted).await?;
     if is_head(&request) {
@@ -58,26 +78,68 @@ pub async fn cut(request: HttpRequest, app: App) -> Answer {
     Ok(body::streamed(MPEG_TS, app.full_cut(selection, coding).await?))
 }
 
-type Ends = (Option<Timestamp>, Option<Timestamp>);
+fn reader(app: &App) -> Reader {
+    Reader { pool: app.pool.clone(), token: app.stop.clone() }
+}
 
-/// The one range: `range`, else `start` and `end`; then the rules on ends and transitions, in this order.
-fn range(query: &Query) -> Result<Ends> {
-    let ranges = query.all("range").collect::<Result<Vec<_>>>()?;
-    let (start, end) = match &ranges[..] {
-        [] => (query.timestamp("start")?, query.timestamp("end")?),
-        [one] => parse_range(one)?,
-        _ => {
-            let detail = "More than one range is not supported yet; ask for one range at a time";
-            return Err(Error::new(Kind::Unsupported, "unsupported-ranges", detail).with_parameter("range"));
+fn wants_json(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    accept.is_some_and(|list| list.split(',').any(|it| it.trim().starts_with("application/json")))
+}
+
+/// A smart cut, or its receipt.
+async fn smart(request: &HttpRequest, app: &App, cut: Arc<SmartCut>, receipt: bool) -> Answer {
+    if receipt {
+        let text = serde_json::to_vec(&cut.receipt).map_err(|fault| Error::internal(fault.to_string()))?;
+        return Ok(body::made(request, "application/json", Made::new(text)));
+    }
+    let summary = [
+        ("moviola-frames", cut.receipt.frames.to_string()),
+        ("moviola-encoded-frames", cut.receipt.encoded_frames.to_string()),
+        ("moviola-duration", format!("{:.6}", cut.receipt.duration)),
+    ];
+    let mut answer = body::file(request, reader(app), cut, MPEG_TS).await?;
+    for (name, value) in summary {
+        if let Ok(value) = header::HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(header::HeaderName::from_static(name), value);
         }
-    };
-    if start.zip(end).is_some_and(|(start, end)| end <= start) {
+    }
+    Ok(answer)
+}
+
+/// The ranges: each `range`, else `start` and `end`; then the rules on ends and transitions, in this order.
+fn ranges(query: &Query) -> Result<Vec<Ends>> {
+    let mut ranges = Vec::new();
+    for text in query.all("range") {
+        ranges.push(parse_range(text?)?);
+        if ranges.len() > MAX_RANGES {
+            let detail = format!("a cut takes at most {MAX_RANGES} ranges");
+            return Err(Error::invalid("too-many-ranges", "range", detail));
+        }
+    }
+    if ranges.is_empty() {
+        ranges.push((query.timestamp("start")?, query.timestamp("end")?));
+    }
+    if ranges.iter().any(|(start, end)| start.zip(*end).is_some_and(|(start, end)| end <= start)) {
         return Err(Error::invalid("empty-range", "end", "Ends must be after starts"));
     }
-    if query.all("transition").next().is_some() {
+    if query.all("transition").count() >= ranges.len() {
         return Err(Error::invalid("too-many-transitions", "transition", "Too many transitions"));
     }
-    Ok((start, end))
+    Ok(ranges)
+}
+
+fn refuse_transitions(query: &Query) -> Result<()> {
+    for transition in query.all("transition") {
+        // An empty transition is a hard cut.
+        if !transition?.is_empty() {
+            let detail = "transitions are not supported yet; leave transition empty for a hard cut";
+            return Err(
+                Error::new(Kind::Unsupported, "unsupported-transition", detail).with_parameter("transition")
+            );
+        }
+    }
+    Ok(())
 }
 
 /// `START,END`; the editor leaves either out for "to the end of what there is".
@@ -102,19 +164,19 @@ fn kind(query: &Query) -> Result<Type> {
         Err(Error::new(Kind::Unsupported, "unsupported-type", detail).with_parameter("type"))
     };
     match query.text("type")? {
-        // The server this one replaces makes a fast cut here; until there is one, an exact cut serves its callers.
-        None | Some("mpegts") => Ok(Type::Full),
+        None | Some("smart" | "fast") => Ok(Type::Smart),
+        Some("mpegts") => Ok(Type::Full),
         Some("rough") => Ok(Type::Rough),
-        Some("mp4") => {
-            unsupported("mp4 type has been disabled due to the load it causes; use rough or mpegts".into())
-        }
-        Some(known @ ("fast" | "smart" | "webm" | "copy")) => {
-            unsupported(format!("type {known} is not supported yet; use rough or mpegts"))
+        Some("mp4") => unsupported(
+            "mp4 type has been disabled due to the load it causes; use smart, rough or mpegts".into(),
+        ),
+        Some(known @ ("webm" | "copy")) => {
+            unsupported(format!("type {known} is not supported yet; use smart, rough or mpegts"))
         }
         Some(other) => {
             // What a client made up is quoted, but not at length.
             let other: String = other.chars().take(40).collect();
-            unsupported(format!("Unknown type '{other}'; use rough or mpegts"))
+            unsupported(format!("Unknown type '{other}'; use smart, rough or mpegts"))
         }
     }
 }

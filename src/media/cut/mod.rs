@@ -1,7 +1,9 @@
 //! Cuts of many clips into one stream.
 
+pub mod edge;
 mod full;
 mod output;
+pub mod plan;
 
 pub use full::full;
 

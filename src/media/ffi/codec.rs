@@ -73,6 +73,34 @@ impl Decoder {
         }
     }
 
+    /// A decoder for a codec whose packets bring everything along, as those of MPEG-TS do.
+    pub fn of_codec(codec: u32, time_base: TimeBase) -> Result<Self> {
+        super::initialise();
+        let none =
+            || Error::new(Kind::Unsupported, "no-decoder", "this build of libav cannot decode the stream");
+        // SAFETY: the list of codecs is walked from its start and compared as integers, so no enum value is made up;
+        // the context is ours.
+        unsafe {
+            let mut state = std::ptr::null_mut();
+            let found = loop {
+                let candidate = ffi::av_codec_iterate(&mut state);
+                if candidate.is_null() {
+                    return Err(none());
+                }
+                let same = std::ptr::addr_of!((*candidate).id).cast::<u32>().read() == codec;
+                if same && ffi::av_codec_is_decoder(candidate) != 0 {
+                    break candidate;
+                }
+            };
+            let context = Context::new(found)?;
+            (*context.get()).pkt_timebase = ffi::AVRational { num: time_base.num, den: time_base.den };
+            (*context.get()).thread_count = 1;
+            (*context.get()).max_pixels = MAX_PIXELS;
+            check("opening a decoder", ffi::avcodec_open2(context.get(), found, std::ptr::null_mut()))?;
+            Ok(Self(context))
+        }
+    }
+
     /// Applies to packets sent from now on.
     pub fn set_skip(&mut self, skip: Skip) {
         let discard = match skip {

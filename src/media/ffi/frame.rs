@@ -19,6 +19,18 @@ impl Packet {
         NonNull::new(unsafe { ffi::av_packet_alloc() }).map(Self).ok_or_else(|| out_of_memory("packet"))
     }
 
+    /// A packet holding a copy of `bytes` (with the padding decoders read past the end).
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let packet = Self::new()?;
+        let length = i32::try_from(bytes.len()).map_err(|_| out_of_memory("packet"))?;
+        // SAFETY: av_new_packet allocates `length` bytes plus padding at data, or fails.
+        unsafe {
+            check("allocating a packet", ffi::av_new_packet(packet.0.as_ptr(), length))?;
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (*packet.0.as_ptr()).data, bytes.len());
+        }
+        Ok(packet)
+    }
+
     pub(super) fn as_ptr(&self) -> *mut ffi::AVPacket {
         self.0.as_ptr()
     }

@@ -196,7 +196,8 @@ impl<'a> Maker<'a> {
             if end == 0 {
                 return Ok(());
             }
-            let next = self.pictures.get(end).and_then(Packet::dts);
+            // An IDR picture is the first of its segment on screen too: its PTS is where the sound is parted.
+            let next = self.pictures.get(end).and_then(Packet::pts);
             let bytes = self.mux(end, next)?;
             let first = self.segment * self.what.segment_frames;
             let last = (first + self.what.segment_frames).min(self.what.frames);
@@ -207,7 +208,9 @@ impl<'a> Maker<'a> {
         Ok(())
     }
 
-    /// Muxes `count` pictures and the sound that is sent before the next segment's first picture.
+    /// Muxes `count` pictures and the sound that is heard before `next`, when the next segment comes on screen. Sound
+    /// that went by sending times would lead the picture in each segment, and a player that puts a segment's
+    /// EXT-X-PROGRAM-DATE-TIME on whatever comes first in it would be two pictures off.
     fn mux(&mut self, count: usize, next: Option<i64>) -> Result<Vec<u8>> {
         let memory = MemoryWriter::default();
         let mut muxer = Muxer::new("mpegts", memory.writer())?;

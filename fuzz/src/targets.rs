@@ -1,0 +1,58 @@
+//! What is fuzzed: functions of bytes that must neither panic nor take long. They answer a word that tells inputs
+//! of different kinds apart.
+
+use moviola::media::index::{self, ElementaryReader, FrameIndex};
+
+/// Any bytes as a segment.
+pub fn ts_index(bytes: &[u8]) -> u64 {
+    let Ok(index) = index::build(bytes) else { return 0 };
+    let again = FrameIndex::decode(&index.encode()).expect("its own file is read");
+    assert_eq!(again, index, "the file says what the index says");
+    let mut shape = u64::from(index.gaps.min(3)) << 1 | u64::from(index.program_changes.min(1));
+    let mut out = Vec::new();
+    if let Some(track) = &index.video {
+        let reader = ElementaryReader::new(bytes, track.pid);
+        for (number, unit) in track.units.iter().enumerate() {
+            out.clear();
+            let _ = reader.read(unit.extent(), &mut out);
+            assert!(out.len() <= bytes.len(), "no more is read than there is");
+            assert!(unit.offset < unit.end && unit.end <= index.bytes, "places lie inside");
+            // Questions that walk over all units are asked of some.
+            if number % 16 == 0 {
+                let start = track.gop_start(unit.pts);
+                assert!(start.is_none_or(|it| track.units[it].class.is_random_access()));
+                track.is_leading(number);
+                track.format_of(unit);
+            }
+            let class = format!("{:?}", unit.class).len() as u64;
+            shape |= 1 << (4 + class % 20) | u64::from(unit.damaged) << 28 | u64::from(unit.skip != 0) << 29;
+        }
+        assert_eq!(track.display_order().len(), track.units.len());
+        shape |= (track.units.len() as u64).min(255) << 32 | (track.sets.len() as u64).min(15) << 40;
+        shape |= (track.states.len() as u64).min(15) << 44;
+    }
+    for track in &index.audio {
+        let reader = ElementaryReader::new(bytes, track.pid);
+        for frame in &track.frames {
+            out.clear();
+            let _ = reader.read(frame.extent(), &mut out);
+        }
+        shape ^= (track.frames.len() as u64).min(255) << 48 | u64::from(track.stream_type) << 56;
+    }
+    shape
+}
+
+/// Any bytes as what stands between an index file's magic word and its checksum.
+pub fn index_decode(bytes: &[u8]) -> u64 {
+    match FrameIndex::decode(&FrameIndex::sealed(bytes)) {
+        Ok(index) => {
+            let again = FrameIndex::decode(&index.encode()).expect("what was read can be written");
+            assert_eq!(again, index);
+            let units = index.video.as_ref().map_or(0, |it| it.units.len() + 1);
+            let frames: usize = index.audio.iter().map(|it| it.frames.len() + 1).sum();
+            assert!(units <= bytes.len() && frames <= bytes.len(), "no more than the bytes can hold");
+            1 + (units as u64) << 20 | frames as u64
+        }
+        Err(_) => 0,
+    }
+}

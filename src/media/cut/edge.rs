@@ -1,0 +1,365 @@
+//! The made parts of a smart cut: pictures encoded anew, and pictures and sound taken over, written as MPEG-TS.
+
+use super::plan::{Piece, Place, RangePlan, Source};
+use crate::base::time::TimeBase;
+use crate::base::{Error, Result, Token};
+use crate::media::ffi::{Decoder, Encoder, Frame, Packet, Skip, VideoSettings, id};
+use crate::media::index::{ElementaryReader, Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack};
+use crate::media::nal;
+use crate::media::ts::{ContinuityCounters, ProgramFacts, TsWriter};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+/// How edges are encoded.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EdgeSettings {
+    /// x264's or x265's preset.
+    pub preset: String,
+    /// Constant rate factor.
+    pub crf: f64,
+}
+
+/// One coded picture or frame of sound on its way into a container; times are output times in ticks of 90 kHz.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// 0 is the video, 1 and on the audio tracks.
+    pub track: usize,
+    pub pts: i64,
+    pub dts: i64,
+    pub key: bool,
+    pub bytes: Vec<u8>,
+}
+
+/// The bytes of the segments a range draws from, read when they are first needed.
+pub trait Segments {
+    fn read(&self, source: usize) -> Result<Vec<u8>>;
+}
+
+/// Makes the samples of `pieces`, a run of pieces none of which is a whole segment.
+pub struct EdgeMaker<'a> {
+    pub plan: &'a RangePlan,
+    pub sources: &'a [Source<'a>],
+    pub segments: &'a dyn Segments,
+    pub settings: &'a EdgeSettings,
+    pub token: &'a Token,
+}
+
+fn track<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
+    source.index.video.as_ref().ok_or_else(|| Error::damaged("a segment of the span holds no picture"))
+}
+
+impl EdgeMaker<'_> {
+    /// The edge made of `pieces`, with the sound of `sources`, as MPEG-TS.
+    pub fn transport_stream(&self, pieces: Range<usize>, sources: Range<usize>) -> Result<Vec<u8>> {
+        let first = sources.start;
+        let facts = self.facts(first)?;
+        let samples = self.samples(pieces, sources)?;
+        let index = self.sources[first].index;
+        let mut streams: Vec<usize> = Vec::new();
+        for pid in [track(&self.sources[first])?.pid].into_iter().chain(index.audio.iter().map(|it| it.pid)) {
+            let found = facts.streams.iter().position(|it| it.pid == pid);
+            streams.push(found.ok_or_else(|| Error::damaged("a stream is missing from the program tables"))?);
+        }
+        let mut writer = TsWriter::new(facts, ContinuityCounters::default())?;
+        for sample in samples {
+            writer.write_unit(streams[sample.track], sample.pts, sample.dts, sample.key, &sample.bytes)?;
+        }
+        Ok(writer.finish().0)
+    }
+
+    /// The program as the source tells it, and how far ahead of its decoding it sends a picture.
+    fn facts(&self, source: usize) -> Result<ProgramFacts> {
+        let mut facts = ProgramFacts::of(&self.segments.read(source)?)?;
+        let index = self.sources[source].index;
+        let first = track(&self.sources[source])?.units.iter().map(|unit| unit.dts).min().unwrap_or(0);
+        let lead = index.first_pcr.map_or(0, |pcr| first - (pcr / 300) as i64);
+        // A source that sends its clock late or absurdly early is given half a second.
+        facts.lead_90k = if (0..=90_000).contains(&lead) { lead } else { 45_000 };
+        Ok(facts)
+    }
+
+    /// Everything of the edge, in the order of decoding times.
+    pub fn samples(&self, pieces: Range<usize>, sources: Range<usize>) -> Result<Vec<Sample>> {
+        let mut samples = Vec::new();
+        let mut last = i64::MIN;
+        for piece in &self.plan.pieces[pieces] {
+            self.token.check()?;
+            let from = samples.len();
+            match piece {
+                Piece::Copy { source, units } => self.copy(*source, units.clone(), &mut samples)?,
+                Piece::Encode { frames, from } => self.encode(frames, *from, &mut samples)?,
+                Piece::Whole { .. } => return Err(Error::internal("a whole segment in an edge")),
+            }
+            // Where coders reorder differently, a decoding time gives way, never a presentation time.
+            for sample in &mut samples[from..] {
+                sample.dts = sample.dts.max(last.saturating_add(1));
+                last = sample.dts;
+                if sample.dts > sample.pts {
+                    return Err(Error::damaged("the pictures of the source cannot be put in order"));
+                }
+            }
+        }
+        for sound in self.plan.sound.iter().filter(|it| sources.contains(&it.source)) {
+            let source = &self.sources[sound.source];
+            let bytes = self.segments.read(sound.source)?;
+            let audio = &source.index.audio[sound.track];
+            let reader = ElementaryReader::new(&bytes, audio.pid);
+            for frame in &audio.frames[sound.frames.clone()] {
+                let mut out = Vec::with_capacity(frame.size as usize);
+                reader.read(frame.extent(), &mut out)?;
+                let pts = frame.pts + self.plan.shifts[sound.source];
+                samples.push(Sample { track: 1 + sound.track, pts, dts: pts, key: true, bytes: out });
+            }
+        }
+        samples.sort_by_key(|sample| (sample.dts, sample.track));
+        Ok(samples)
+    }
+
+    fn copy(&self, source: usize, units: Range<usize>, samples: &mut Vec<Sample>) -> Result<()> {
+        let track = track(&self.sources[source])?;
+        let (bytes, shift) = (self.segments.read(source)?, self.plan.shifts[source]);
+        let reader = ElementaryReader::new(&bytes, track.pid);
+        for number in units.clone() {
+            let unit = &track.units[number];
+            let mut out = Vec::with_capacity(unit.size as usize);
+            reader.read(unit.extent(), &mut out)?;
+            // After pictures encoded with other parameter sets, the source's own have to be sent again.
+            if number == units.start {
+                out = with_sets(track, unit.parameter_set, out);
+            }
+            let key = unit.class == UnitClass::Idr;
+            samples.push(Sample { track: 0, pts: unit.pts + shift, dts: unit.dts + shift, key, bytes: out });
+        }
+        Ok(())
+    }
+
+    fn encode(&self, frames: &[Place], from: Place, samples: &mut Vec<Sample>) -> Result<()> {
+        let Some(last) = frames.iter().max() else { return Ok(()) };
+        let source = &self.sources[frames[0].source];
+        let its_track = track(source)?;
+        let time = |place: &Place| -> Result<i64> {
+            Ok(track(&self.sources[place.source])?.units[place.unit].pts + self.plan.shifts[place.source])
+        };
+        let mut wanted = frames.iter().map(time).collect::<Result<BTreeSet<i64>>>()?;
+        let count = wanted.len();
+        // How long before it is shown the source decodes a keyframe: edges keep the distance, so that decoding times run
+        // on over the join.
+        let delay =
+            its_track.units.iter().find(|it| it.class == UnitClass::Idr).map_or(0, |it| it.pts - it.dts);
+        let mut coder = EdgeCoder { maker: self, track: its_track, encoder: None, delay };
+        let codec = if its_track.codec == VideoCodec::Hevc { id::HEVC } else { id::H264 };
+        let mut decoder = Decoder::of_codec(codec, TimeBase::MPEG)?;
+        // Pictures come out in the order they are shown, but late; they are held until their turn.
+        let mut ready: BTreeMap<i64, Frame> = BTreeMap::new();
+        let mut made = 0;
+        for number in from.source..=last.source {
+            let track = track(&self.sources[number])?;
+            let bytes = self.segments.read(number)?;
+            let reader = ElementaryReader::new(&bytes, track.pid);
+            let begin = if number == from.source { from.unit } else { 0 };
+            let end = if number == last.source {
+                (last.unit + 2).min(track.units.len())
+            } else {
+                track.units.len()
+            };
+            for (unit, it) in track.units.iter().enumerate().take(end).skip(begin) {
+                self.token.check()?;
+                // One more than the last wanted is only looked at for the second field.
+                if number == last.source && unit > last.unit && !it.second_field {
+                    break;
+                }
+                let mut out = Vec::new();
+                reader.read(it.extent(), &mut out)?;
+                if (number, unit) == (from.source, from.unit) {
+                    out = with_sets(track, it.parameter_set, out);
+                }
+                let mut packet = Packet::from_bytes(&out)?;
+                let pts = it.pts + self.plan.shifts[number];
+                packet.set_times((!it.second_field).then_some(pts), None);
+                let keep = it.reference
+                    || it.second_field
+                    || wanted.contains(&pts)
+                    || track.scan != Scan::Progressive;
+                decoder.set_skip(if keep { Skip::Nothing } else { Skip::NonReference });
+                decoder.push(Some(&packet), |frame| {
+                    if let Some(pts) = frame.pts().filter(|pts| wanted.contains(pts)) {
+                        ready.insert(pts, frame);
+                    }
+                    Ok(())
+                })?;
+                made += coder.take_ready(&mut wanted, &mut ready, samples)?;
+            }
+        }
+        decoder.push(None, |frame| {
+            if let Some(pts) = frame.pts().filter(|pts| wanted.contains(pts)) {
+                ready.insert(pts, frame);
+            }
+            Ok(())
+        })?;
+        made += coder.take_ready(&mut wanted, &mut ready, samples)?;
+        // Pictures a damaged segment did not give are missing from the cut; without any there is nothing to show.
+        for (pts, frame) in std::mem::take(&mut ready) {
+            coder.push(Some((pts, frame)), samples)?;
+            made += 1;
+        }
+        coder.push(None, samples)?;
+        if made < count && self.sources[frames[0].source].whole {
+            return Err(Error::damaged("a picture at the edge of the cut cannot be decoded"));
+        }
+        Ok(())
+    }
+}
+
+struct EdgeCoder<'a> {
+    maker: &'a EdgeMaker<'a>,
+    track: &'a VideoTrack,
+    encoder: Option<Encoder>,
+    delay: i64,
+}
+
+impl EdgeCoder<'_> {
+    /// Encodes pictures whose turn it is: all wanted ones before them are done.
+    fn take_ready(
+        &mut self,
+        wanted: &mut BTreeSet<i64>,
+        ready: &mut BTreeMap<i64, Frame>,
+        samples: &mut Vec<Sample>,
+    ) -> Result<usize> {
+        let mut done = 0;
+        while let Some(pts) = wanted.first().copied()
+            && let Some(frame) = ready.remove(&pts)
+        {
+            wanted.remove(&pts);
+            self.push(Some((pts, frame)), samples)?;
+            done += 1;
+        }
+        Ok(done)
+    }
+
+    fn push(&mut self, picture: Option<(i64, Frame)>, samples: &mut Vec<Sample>) -> Result<()> {
+        let frame = match picture {
+            None => None,
+            Some((pts, mut frame)) => {
+                frame.set_pts(Some(pts));
+                frame.set_picture_type(false);
+                if self.encoder.is_none() {
+                    self.encoder = Some(Encoder::video(&self.settings(&frame))?);
+                }
+                Some(frame)
+            }
+        };
+        let Some(encoder) = &mut self.encoder else { return Ok(()) };
+        let (delay, hevc) = (self.delay, self.track.codec == VideoCodec::Hevc);
+        encoder.push(frame.as_ref(), |packet| {
+            let Some(pts) = packet.pts() else {
+                return Err(Error::internal("an encoded picture without a time"));
+            };
+            let bytes = without_notes(packet.data(), hevc);
+            samples.push(Sample { track: 0, pts, dts: pts - delay, key: packet.is_key(), bytes });
+            Ok(())
+        })
+    }
+
+    /// Settings that join: the source's profile, level, colour and scan; no reordering, so that nothing is decoded later
+    /// than the source would; parameter sets of their own number, where the codec lets us choose.
+    fn settings(&self, first: &Frame) -> VideoSettings {
+        let settings = self.maker.settings;
+        let format = self.track.format();
+        let hevc = self.track.codec == VideoCodec::Hevc;
+        let mut options: Vec<(String, String)> =
+            vec![("preset".into(), settings.preset.clone()), ("crf".into(), settings.crf.to_string())];
+        if hevc {
+            // x265 numbers its sets 0 always; the source's are sent again after the edge.
+            options.push(("x265-params".into(), "log-level=none:info=0:hrd=0:open-gop=0:scenecut=0:bframes=0:keyint=-1:repeat-headers=1:pools=1:frame-threads=1".into()));
+        } else {
+            let number = (0..32u8)
+                .rev()
+                .find(|number| self.track.sets.iter().all(|set| set.id != *number))
+                .unwrap_or(31);
+            let mut params = format!(
+                "sps-id={number}:stitchable=1:scenecut=0:open-gop=0:keyint=infinite:bframes=0:rc-lookahead=0:sync-lookahead=0:threads=1"
+            );
+            if let Some(location) = format.and_then(|it| it.chroma_location) {
+                params.push_str(&format!(":chromaloc={location}"));
+            }
+            options.push(("x264-params".into(), params));
+            if let Some(profile) = format.and_then(h264_profile) {
+                options.push(("profile".into(), profile.into()));
+            }
+        }
+        let rate = format.and_then(|it| it.frame_rate).filter(|(num, den)| *num > 0 && *den > 0);
+        VideoSettings {
+            codec: if hevc { "libx265" } else { "libx264" }.into(),
+            width: first.width(),
+            height: first.height(),
+            format: first.format(),
+            time_base: TimeBase::MPEG,
+            frame_rate: rate.map_or((30, 1), |(num, den)| (num as i32, den as i32)),
+            sample_aspect: first.sample_aspect(),
+            colour: first.colour(),
+            interlaced: first.is_interlaced().then(|| first.is_top_field_first()),
+            gop: 100_000,
+            b_frames: 0,
+            threads: 1,
+            bit_rate: 0,
+            options,
+        }
+    }
+}
+
+/// x264's name of the source's profile (ITU-T H.264 §A.2), where it can encode it.
+fn h264_profile(format: &VideoFormat) -> Option<&'static str> {
+    match format.profile {
+        66 => Some("baseline"),
+        77 => Some("main"),
+        100 => Some("high"),
+        110 => Some("high10"),
+        122 => Some("high422"),
+        244 => Some("high444"),
+        _ => None,
+    }
+}
+
+/// The unit with the parameter sets in force before its pictures, unless it brings its own.
+fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
+    let hevc = track.codec == VideoCodec::Hevc;
+    let kind = |nal: &[u8]| nal.first().map_or(0, |head| if hevc { head >> 1 & 0x3f } else { head & 0x1f });
+    let (sequence, delimiter) = if hevc { (33, 35) } else { (7, 9) };
+    let codes = nal::StartCodes::default();
+    let Some(state) =
+        track.states.get(usize::from(state)).filter(|_| !codes.units(&unit).any(|it| kind(it) == sequence))
+    else {
+        return unit;
+    };
+    let mut out = Vec::with_capacity(unit.len() + 256);
+    let mut put = |nal: &[u8]| {
+        out.extend_from_slice(&[0, 0, 0, 1]);
+        out.extend_from_slice(nal::without_trailing_zeros(nal));
+    };
+    // An access unit delimiter stays in front of everything.
+    codes.units(&unit).take_while(|it| kind(it) == delimiter).for_each(&mut put);
+    state
+        .sets
+        .iter()
+        .filter_map(|number| track.sets.get(usize::from(*number)))
+        .for_each(|set| put(&set.bytes));
+    codes.units(&unit).skip_while(|it| kind(it) == delimiter).for_each(&mut put);
+    out
+}
+
+/// The unit without its supplemental information: encoders sign their work there.
+fn without_notes(unit: &[u8], hevc: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(unit.len());
+    for nal in nal::StartCodes::default().units(unit) {
+        let is_note = match nal.first() {
+            Some(head) if hevc => matches!(head >> 1 & 0x3f, 39 | 40),
+            Some(head) => head & 0x1f == 6,
+            None => true,
+        };
+        if !is_note {
+            out.extend_from_slice(&[0, 0, 0, 1]);
+            out.extend_from_slice(nal::without_trailing_zeros(nal));
+        }
+    }
+    out
+}

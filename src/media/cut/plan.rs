@@ -1,0 +1,409 @@
+//! What a smart cut copies, decodes, encodes and shifts, as data. Pure: the run only obeys.
+//!
+//! Of every stretch without a hole, the pictures before the first closed keyframe of the span are encoded anew, then
+//! everything is copied as far as decoding order and the end of the span allow, and the pictures left over are encoded
+//! anew. A stretch without such a keyframe, and a segment that may stop early, is encoded whole.
+
+use crate::base::time::TimeBase;
+use crate::base::{Error, Kind, Result, Span, Timestamp};
+use crate::media::index::{AccessUnit, AudioTrack, FrameIndex, UnitClass, VideoCodec, VideoTrack};
+use crate::media::timeline::{Anchor, Joiner};
+use std::ops::Range;
+
+/// One segment a range may draw from. The segments around the span belong here too: they lend references and sound.
+#[derive(Debug, Clone, Copy)]
+pub struct Source<'a> {
+    pub index: &'a FrameIndex,
+    /// When its first picture was shown.
+    pub wall: Timestamp,
+    /// Nothing is missing between it and the source before.
+    pub joined: bool,
+    /// False for a segment that may stop early: nothing of it is copied.
+    pub whole: bool,
+}
+
+/// A picture, by its source and its place in decoding order there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    pub source: usize,
+    pub unit: usize,
+}
+
+/// What becomes of a part of the range, in output order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Piece {
+    /// A whole segment, patched in place.
+    Whole { source: usize },
+    /// Coded pictures taken over as they are.
+    Copy { source: usize, units: Range<usize> },
+    /// Pictures decoded and encoded anew, in the order they are shown; decoding starts at `from`.
+    Encode { frames: Vec<Place>, from: Place },
+}
+
+/// Sound frames of one source, taken over as they are; those of whole segments are not named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sound {
+    pub track: usize,
+    pub source: usize,
+    pub frames: Range<usize>,
+}
+
+/// One range of a cut.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RangePlan {
+    pub pieces: Vec<Piece>,
+    pub sound: Vec<Sound>,
+    /// Output time = time in the source + the shift of its source, in ticks of 90 kHz.
+    pub shifts: Vec<i64>,
+    /// Output times: where the range's first picture starts and its last ends.
+    pub start: i64,
+    pub end: i64,
+    /// Where the last frame of sound ends, by track.
+    pub sound_ends: Vec<Option<i64>>,
+    /// Pictures taken over, and pictures encoded anew.
+    pub copied: u64,
+    pub encoded: u64,
+    /// The first and the last picture in the order they are shown.
+    pub first: Place,
+    pub last: Place,
+}
+
+/// Part of a range's output.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    Whole {
+        source: usize,
+    },
+    /// Pieces written anew, with the sound of these sources.
+    Edge {
+        pieces: Range<usize>,
+        sources: Range<usize>,
+    },
+}
+
+/// Pictures encoded anew in one cut at most: 90 seconds at 60 a second. Past it the source has no keyframes to copy
+/// from, and a full cut streams what this would hold in memory.
+pub const MAX_ENCODED: u64 = 5_400;
+
+/// A coded picture on the way through planning.
+#[derive(Debug, Clone, Copy)]
+struct Candidate {
+    place: Place,
+    /// Output time.
+    at: i64,
+    wanted: bool,
+    class: UnitClass,
+    second_field: bool,
+    copyable: bool,
+}
+
+impl Candidate {
+    /// Everything after it can be decoded without what lies before it.
+    fn is_closed(&self) -> bool {
+        self.class == UnitClass::Idr && self.copyable && !self.second_field
+    }
+
+    /// Decoding may start here for pictures shown from `at` on.
+    fn leads_to(&self, at: i64) -> bool {
+        match self.class {
+            UnitClass::Idr => true,
+            UnitClass::RecoveryPoint { frames } => frames == 0 && self.at <= at,
+            class => class.is_random_access() && self.at <= at,
+        }
+    }
+}
+
+fn video<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
+    let track = source.index.video.as_ref().filter(|track| !track.units.is_empty());
+    track.ok_or_else(|| Error::damaged("a segment of the span holds no picture"))
+}
+
+/// When and on which tick the source's clock is tied to the wall.
+fn anchor(source: &Source<'_>, track: &VideoTrack) -> Anchor {
+    let first = track.units.iter().map(|unit| unit.pts).min().unwrap_or(0);
+    Anchor { wall: source.wall, ticks: first, base: TimeBase::MPEG }
+}
+
+/// The usual distance between two pictures.
+fn frame_ticks(track: &VideoTrack) -> i64 {
+    let frames = track.units.iter().filter(|unit| !unit.second_field);
+    let mut times: Vec<i64> = frames.map(|unit: &AccessUnit| unit.pts).collect();
+    times.sort_unstable();
+    let mut steps: Vec<i64> =
+        times.windows(2).map(|pair| pair[1] - pair[0]).filter(|step| *step > 0).collect();
+    steps.sort_unstable();
+    // A segment of one picture: 25 a second is as good as any.
+    steps.get(steps.len() / 2).copied().unwrap_or(3_600)
+}
+
+/// Plans `[span.start, span.end)` to come out at output tick `at`; `sound_at` is where the sound of the range before
+/// ends, by track.
+///
+/// # Errors
+/// `no-content` when no picture of the sources lies in the span; `damaged-media` when a source holds none;
+/// `unsupported-source` when the sources are not H.264 or HEVC on the same PIDs, or too much is to be encoded.
+pub fn plan(sources: &[Source<'_>], span: Span, at: i64, sound_at: &[Option<i64>]) -> Result<RangePlan> {
+    check_sources(sources)?;
+    let (mut candidates, mut shifts) = candidates(sources, span)?;
+    let wanted = || candidates.iter().filter(|it| it.wanted && !it.second_field);
+    let (Some(first), Some(last)) = (wanted().min_by_key(|it| it.at), wanted().max_by_key(|it| it.at)) else {
+        let detail = "We have no content available within the requested time range.";
+        return Err(Error::new(Kind::Holes, "no-content", detail).with_holes(vec![span]));
+    };
+    let (first, last) = (*first, *last);
+    let move_by = at - first.at;
+    candidates.iter_mut().for_each(|it| it.at += move_by);
+    shifts.iter_mut().for_each(|it| *it += move_by);
+    let end = last.at + move_by + frame_ticks(video(&sources[last.place.source])?);
+    let mut plan = RangePlan {
+        pieces: Vec::new(),
+        sound: Vec::new(),
+        shifts,
+        start: at,
+        end,
+        sound_ends: sound_at.to_vec(),
+        copied: 0,
+        encoded: 0,
+        first: first.place,
+        last: last.place,
+    };
+    for stretch in stretches(sources, &candidates) {
+        plan.stretch(sources, stretch)?;
+    }
+    if plan.encoded > MAX_ENCODED {
+        return Err(refuse("the source has too few keyframes to copy from"));
+    }
+    Ok(plan)
+}
+
+/// What a smart cut cannot do, and what can be asked for instead.
+pub fn refuse(why: &str) -> Error {
+    let detail = format!("{why}; ask for type=mpegts, which encodes everything");
+    Error::new(Kind::Unsupported, "unsupported-source", detail).with_parameter("type")
+}
+
+fn check_sources(sources: &[Source<'_>]) -> Result<()> {
+    let Some(first) = sources.first() else { return Ok(()) };
+    let than = video(first)?;
+    let streams = |source: &Source<'_>| -> Vec<_> {
+        source
+            .index
+            .audio
+            .iter()
+            .map(|track| (track.pid, track.codec, track.sample_rate, track.channels))
+            .collect()
+    };
+    for source in sources {
+        let track = video(source)?;
+        if !matches!(track.codec, VideoCodec::H264 | VideoCodec::Hevc) {
+            return Err(refuse("smart cuts take H.264 and HEVC"));
+        }
+        let same = track.codec == than.codec
+            && track.pid == than.pid
+            && source.index.pmt_pid == first.index.pmt_pid
+            && source.index.program_changes == 0
+            && streams(source) == streams(first);
+        if !same {
+            return Err(refuse("the source changes its streams inside the span"));
+        }
+    }
+    Ok(())
+}
+
+/// Every picture of the sources on one clock, on which the first source starts at 0, and the shift that brought each
+/// source there.
+fn candidates(sources: &[Source<'_>], span: Span) -> Result<(Vec<Candidate>, Vec<i64>)> {
+    let mut joiner = Joiner::new(TimeBase::MPEG);
+    let (mut all, mut shifts, mut content_end) = (Vec::<Candidate>::new(), Vec::new(), 0);
+    for (number, source) in sources.iter().enumerate() {
+        let track = video(source)?;
+        let anchor = anchor(source, track);
+        let shift = joiner.place(anchor, source.joined, content_end) - anchor.ticks;
+        for (unit, it) in track.units.iter().enumerate() {
+            let field = it.second_field && unit > 0;
+            all.push(Candidate {
+                place: Place { source: number, unit },
+                at: it.pts + shift,
+                // A field goes where its frame goes.
+                wanted: if field {
+                    all.last().is_some_and(|it| it.wanted)
+                } else {
+                    anchor.is_inside(it.pts, span)
+                },
+                class: it.class,
+                second_field: field,
+                copyable: source.whole && !it.damaged && !it.estimated,
+            });
+        }
+        let last = track.units.iter().map(|unit| unit.pts).max().unwrap_or(0);
+        content_end = last + shift + frame_ticks(track);
+        shifts.push(shift);
+    }
+    Ok((all, shifts))
+}
+
+/// The pictures between holes.
+fn stretches<'a>(
+    sources: &'a [Source<'_>],
+    candidates: &'a [Candidate],
+) -> impl Iterator<Item = &'a [Candidate]> {
+    candidates.chunk_by(|a, b| a.place.source == b.place.source || sources[b.place.source].joined)
+}
+
+impl RangePlan {
+    /// The output in order: whole segments, and between them what is written anew.
+    pub fn parts(&self) -> Vec<Part> {
+        let is_whole = |piece: &Piece| matches!(piece, Piece::Whole { .. });
+        let (mut parts, mut at, mut source) = (Vec::new(), 0, 0);
+        for run in self.pieces.chunk_by(|a, b| !is_whole(a) && !is_whole(b)) {
+            let pieces = at..at + run.len();
+            at = pieces.end;
+            if let Piece::Whole { source: whole } = &run[0] {
+                source = whole + 1;
+                parts.push(Part::Whole { source: *whole });
+                continue;
+            }
+            let next = self.pieces[at..].iter().find_map(|piece| match piece {
+                Piece::Whole { source } => Some(*source),
+                _ => None,
+            });
+            parts.push(Part::Edge { pieces, sources: source..next.unwrap_or(self.shifts.len()) });
+        }
+        parts
+    }
+
+    fn stretch(&mut self, sources: &[Source<'_>], all: &[Candidate]) -> Result<()> {
+        let shown = |it: &&Candidate| it.wanted && !it.second_field;
+        let wanted: Vec<&Candidate> = all.iter().filter(shown).collect();
+        let (Some(first), Some(last)) =
+            (wanted.iter().min_by_key(|it| it.at), wanted.iter().max_by_key(|it| it.at))
+        else {
+            return Ok(());
+        };
+        let ticks = frame_ticks(video(&sources[last.place.source])?);
+        let (start, end) = (first.at, last.at + ticks);
+        let edges = (
+            wanted.iter().map(|it| it.place.source).min().unwrap_or(0),
+            wanted.iter().map(|it| it.place.source).max().unwrap_or(0),
+        );
+        let from = self.pieces.len();
+        let mut at = 0;
+        while let Some(key) = (at..all.len()).find(|it| all[*it].wanted && all[*it].is_closed()) {
+            self.encode(all, at..key);
+            let until = copy_end(all, key);
+            if until == key {
+                // Nothing of this GOP can stay: it is encoded up to the next keyframe.
+                let next = (key + 1..all.len()).find(|it| all[*it].is_closed()).unwrap_or(all.len());
+                self.encode(all, at.max(key)..next);
+                at = next;
+                continue;
+            }
+            self.copy(sources, &all[key..until], edges);
+            at = until;
+        }
+        self.encode(all, at..all.len());
+        self.lay_sound(sources, all, from, (start, end));
+        Ok(())
+    }
+
+    fn encode(&mut self, all: &[Candidate], range: Range<usize>) {
+        let mut frames: Vec<&Candidate> =
+            all[range].iter().filter(|it| it.wanted && !it.second_field).collect();
+        let (Some(earliest), Some(shown)) =
+            (frames.iter().map(|it| it.place).min(), frames.iter().map(|it| it.at).min())
+        else {
+            return;
+        };
+        frames.sort_by_key(|it| it.at);
+        let before = all.iter().rev().skip_while(|it| it.place > earliest);
+        let from =
+            before.filter(|it| !it.second_field).find(|it| it.leads_to(shown)).unwrap_or(&all[0]).place;
+        self.encoded += frames.len() as u64;
+        let frames = frames.into_iter().map(|it| it.place).collect();
+        self.pieces.push(Piece::Encode { frames, from });
+    }
+
+    /// Copies pictures that follow each other in decoding order, whole segments as they lie. The first and the last
+    /// source of a stretch are written picture by picture, because their sound does not start and end with their
+    /// pictures.
+    fn copy(&mut self, sources: &[Source<'_>], pictures: &[Candidate], edges: (usize, usize)) {
+        self.copied += pictures.iter().filter(|it| !it.second_field).count() as u64;
+        for part in pictures.chunk_by(|a, b| a.place.source == b.place.source) {
+            let (source, first) = (part[0].place.source, part[0].place.unit);
+            let units = sources[source].index.video.as_ref().map_or(0, |track| track.units.len());
+            let silent = sources[source].index.audio.is_empty();
+            let inner = silent || (source > edges.0 && source < edges.1);
+            let intact = sources[source].index.gaps == 0;
+            self.pieces.push(if part.len() == units && inner && intact {
+                Piece::Whole { source }
+            } else {
+                Piece::Copy { source, units: first..first + part.len() }
+            });
+        }
+    }
+
+    /// Chooses the sound between output times `start` and `end`. A frame counts when at least half of it lies inside;
+    /// after another range, the frames follow on where that one's sound ended, so that the error never adds up.
+    fn lay_sound(
+        &mut self,
+        sources: &[Source<'_>],
+        all: &[Candidate],
+        from: usize,
+        (start, end): (i64, i64),
+    ) {
+        let (Some(first), Some(last)) = (all.first(), all.last()) else { return };
+        let whole: Vec<usize> = self.pieces[from..]
+            .iter()
+            .filter_map(|piece| if let Piece::Whole { source } = piece { Some(*source) } else { None })
+            .collect();
+        let tracks = sources[first.place.source].index.audio.len();
+        self.sound_ends.resize(tracks, None);
+        for track in 0..tracks {
+            let mut cursor = self.sound_ends[track].unwrap_or(start);
+            let count = last.place.source + 1;
+            for (source, it) in sources.iter().enumerate().take(count).skip(first.place.source) {
+                let Some(sound) = it.index.audio.get(track) else { continue };
+                let shift = self.shifts[source];
+                if whole.contains(&source) {
+                    cursor = sound.frames.last().map_or(cursor, |frame| frame.pts + shift + duration(sound));
+                    continue;
+                }
+                let half = duration(sound) / 2;
+                let place = |frame: &crate::media::index::AudioFrame| frame.pts + shift;
+                let skip = sound.frames.iter().take_while(|frame| place(frame) < cursor - half).count();
+                let take = sound.frames[skip..].iter().take_while(|frame| place(frame) + half < end).count();
+                if let Some(frame) = sound.frames[skip..skip + take].last() {
+                    cursor = place(frame) + duration(sound);
+                    self.sound.push(Sound { track, source, frames: skip..skip + take });
+                }
+            }
+            self.sound_ends[track] = Some(cursor);
+        }
+    }
+}
+
+/// Ticks of 90 kHz a frame of sound lasts.
+fn duration(track: &AudioTrack) -> i64 {
+    i64::from(track.samples_per_frame) * 90_000 / i64::from(track.sample_rate.max(1))
+}
+
+/// How far, in decoding order, pictures can be copied from the closed keyframe `key` on: as long as all are wanted, and
+/// such that every wanted picture left over before the next keyframe is shown after all that are copied.
+fn copy_end(all: &[Candidate], key: usize) -> usize {
+    let mut end = key + all[key..].iter().take_while(|it| it.wanted && it.copyable).count();
+    let gop = (key..end).rev().find(|it| all[*it].is_closed()).unwrap_or(key);
+    let next = (end..all.len()).find(|it| all[*it].is_closed()).unwrap_or(all.len());
+    loop {
+        let left = all[end..next].iter().filter(|it| it.wanted).map(|it| it.at).min();
+        let late = left.and_then(|left| (gop..end).find(|it| all[*it].at > left));
+        let split = end < all.len() && all[end].second_field;
+        match late {
+            Some(late) => end = late,
+            None if split && end > key => end -= 1,
+            None => return end,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The frame index of a segment: built once, kept beside the archive, read by whoever needs to know what is where.
+
+use super::Parts;
+use crate::archive::{Key, Product, Segment};
+use crate::base::{Error, Name, Result, Token};
+use crate::media::index::{FrameIndex, build};
+use crate::media::ts::{CounterProfile, PidCounters};
+use std::io::Read;
+
+/// What is kept; another layout gets another number.
+const PRODUCT: Product<'static> = Product::new("index", 1);
+
+/// The largest segment that is indexed: it is read whole.
+const MAX_SEGMENT_BYTES: u64 = 1 << 30;
+
+/// What is known of a segment without reading it.
+#[derive(Debug, Clone)]
+pub struct SegmentIndex {
+    pub index: FrameIndex,
+    pub counters: CounterProfile,
+}
+
+impl SegmentIndex {
+    fn encode(&self) -> Vec<u8> {
+        let index = self.index.encode();
+        let mut out = Vec::with_capacity(index.len() + 16 + 4 * self.counters.pids.len());
+        out.extend_from_slice(&self.counters.end.to_le_bytes());
+        out.extend_from_slice(&(self.counters.pids.len() as u32).to_le_bytes());
+        for it in &self.counters.pids {
+            out.extend_from_slice(&it.pid.to_le_bytes());
+            out.extend_from_slice(&[it.before, it.last]);
+        }
+        out.extend_from_slice(&index);
+        out
+    }
+
+    fn decode(bytes: &[u8]) -> Option<Self> {
+        let (end, rest) = bytes.split_first_chunk::<8>()?;
+        let (count, mut rest) = rest.split_first_chunk::<4>()?;
+        let mut pids = Vec::new();
+        for _ in 0..u32::from_le_bytes(*count) {
+            let ([low, high, before, last], after) = rest.split_first_chunk::<4>()?;
+            pids.push(PidCounters { pid: u16::from_le_bytes([*low, *high]), before: *before, last: *last });
+            rest = after;
+        }
+        let counters = CounterProfile { pids, end: u64::from_le_bytes(*end) };
+        Some(Self { index: FrameIndex::decode(rest).ok()?, counters })
+    }
+}
+
+impl Parts {
+    /// A segment's bytes.
+    pub(super) fn segment_bytes(&self, segment: &Segment) -> Result<Vec<u8>> {
+        let mut open = self.archive.open_file(&[
+            Name::new("channel", segment.channel().as_str())?,
+            Name::new("quality", segment.quality().as_str())?,
+            Name::new("hour", &segment.hour().to_string())?,
+            Name::new("segment", segment.name())?,
+        ])?;
+        if open.len > MAX_SEGMENT_BYTES {
+            return Err(Error::damaged("a segment is larger than 1 GiB"));
+        }
+        let mut bytes = Vec::with_capacity(open.len as usize);
+        let unreadable = |fault: std::io::Error| Error::io("a segment cannot be read", &fault);
+        open.file.by_ref().take(open.len).read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
+    }
+
+    /// The indexes of segments, from the cache or built now.
+    pub(super) fn indexes(&self, segments: &[Segment], token: &Token) -> Result<Vec<SegmentIndex>> {
+        let keys =
+            segments.iter().map(|it| Key::of(&self.archive, it, PRODUCT)).collect::<Result<Vec<_>>>()?;
+        let kept = self.sidecars.get_many(&keys);
+        let mut indexes = Vec::with_capacity(segments.len());
+        for ((segment, key), kept) in segments.iter().zip(&keys).zip(kept) {
+            token.check()?;
+            if let Some(index) = kept.as_deref().and_then(SegmentIndex::decode) {
+                indexes.push(index);
+                continue;
+            }
+            let bytes = self.sidecars.get_or_make(key, token, || {
+                let bytes = self.segment_bytes(segment)?;
+                let index = SegmentIndex { index: build(&bytes)?, counters: CounterProfile::of(&bytes)? };
+                Ok(index.encode())
+            })?;
+            let index = SegmentIndex::decode(&bytes);
+            indexes.push(index.ok_or_else(|| Error::internal("an index just made cannot be read"))?);
+        }
+        Ok(indexes)
+    }
+}
