@@ -37,9 +37,14 @@ golden: ## the whole comparison with the recorded server (makes its archive once
 	@scripts/prepare.sh test
 	MOVIOLA_GOLDEN=full cargo test --locked --release --test it golden:: -- --nocapture
 
-bench: ## measure; figures are ratios to a named peer or limit
+# Each by itself: cargo bench --bench NAME, with words after -- for parts of it.
+BENCHES := $(patsubst benches/%.rs,%,$(wildcard benches/*.rs))
+
+bench: ## measure everything in benches/ (a quarter of an hour); figures are ratios to a named peer or limit
 	@scripts/prepare.sh test
-	cargo bench --locked
+	@for bench in $(BENCHES); do printf '%s\t' "$$bench"; sed -n '1s|//! ||p' "benches/$$bench.rs"; done | expand -t 12
+	cargo bench --locked --no-run
+	@for bench in $(BENCHES); do printf '\n== %s\n' "$$bench"; cargo bench --locked --quiet --bench "$$bench" || exit 1; done
 
 prepare: ## install what building and testing need (apt, rustup)
 	@scripts/prepare.sh test

@@ -1,4 +1,6 @@
-//! One exact frame of 720p at random instants, nothing held in memory by the server: CPU time beside its floor (decode of
+//! One exact frame of 720p beside its floor and beside an ffmpeg process.
+//!
+//! At random instants, nothing held in memory by the server: CPU time beside its floor (decode of
 //! the needed pictures, conversion and encoding) and beside the segments piped into an ffmpeg process; then 16 at a time
 //! over HTTP. `cargo bench --bench frame [-- cpu | http]`.
 #![allow(clippy::disallowed_methods)]

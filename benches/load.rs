@@ -1,5 +1,9 @@
-//! 64 clients ask for random frames of 720p, each on a connection it keeps, while one asks for a playlist of 15 minutes
-//! every 20 ms: how long its answers take from the request to the last byte, alone and under the load.
+//! Playlists while 64 clients ask for frames.
+//!
+//! The clients ask for random frames of 720p, each on a connection it keeps, while one asks for a playlist of 15 minutes
+//! every 20 ms: how long its answers take from the request to the last byte, alone and under the load. Beside it, in the
+//! same rounds, what the system alone takes to pass a word through as many threads as an answer passes through: on a
+//! machine with other work that is most of the tail.
 //! `cargo bench --bench load`.
 
 mod common;
@@ -8,6 +12,7 @@ use common::server::Server;
 use common::{CHANNEL, Dice, Outcome, TINY, bar, heads, line, median, millis, quantile};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 const CLIENTS: usize = 64;
@@ -19,6 +24,8 @@ const ROUNDS: u64 = 3;
 struct Round {
     /// Of the playlist, in ms.
     times: Vec<f64>,
+    /// Of as many bare hops between threads, in ms.
+    hops: Vec<f64>,
     frames: f64,
     busy: u64,
     peak: f64,
@@ -57,17 +64,51 @@ fn bench() -> Outcome<()> {
         p99
     };
     show("nothing else asks", &alone);
+    hops("- the same hops between bare threads", &alone);
     let p99 = show(&format!("{CLIENTS} clients ask for frames"), &loaded);
+    hops("- the same hops between bare threads", &loaded);
     let worst = loaded.iter().map(|it| quantile(&it.times, 0.99)).fold(0.0, f64::max);
     bar(&format!("p99 {p99:.2} ms (worst round {worst:.2}); bar 20"), p99 <= 20.0);
     Ok(())
+}
+
+/// The line of the bare hops: what no server could do better on this machine at this moment.
+fn hops(what: &str, rounds: &[Round]) {
+    let of = |part| median(&rounds.iter().map(|it| quantile(&it.hops, part)).collect::<Vec<_>>());
+    line(what, &[0.5, 0.99, 1.0].map(|part| format!("{:.2}", of(part))));
+}
+
+/// A thread that answers with what it is sent.
+struct Echo {
+    to: SyncSender<()>,
+    from: Receiver<()>,
+}
+
+impl Echo {
+    fn start() -> std::io::Result<Self> {
+        let ((to, receiver), (sender, from)) = (sync_channel::<()>(0), sync_channel(0));
+        std::thread::Builder::new()
+            .name("echo".into())
+            .spawn(move || while receiver.recv().is_ok() && sender.send(()).is_ok() {})?;
+        Ok(Self { to, from })
+    }
+
+    /// From a client to the connection's thread, to the disk's, and back the same way: four wake-ups.
+    fn hops(&self) -> Outcome<f64> {
+        let asked = Instant::now();
+        for _ in 0..2 {
+            self.to.send(())?;
+            self.from.recv()?;
+        }
+        Ok(millis(asked.elapsed()))
+    }
 }
 
 fn round(root: &Path, clients: usize, number: u64, length: Duration) -> Outcome<Round> {
     let server = Server::start(root, &[])?;
     let (over, frames, busy) = (AtomicBool::new(false), AtomicU64::new(0), AtomicU64::new(0));
     let begun = Instant::now();
-    let times = std::thread::scope(|scope| -> Outcome<Vec<f64>> {
+    let (times, hops) = std::thread::scope(|scope| -> Outcome<(Vec<f64>, Vec<f64>)> {
         let threads: Vec<_> = (0..clients as u64)
             .map(|client| {
                 let (server, over, frames, busy) = (&server, &over, &frames, &busy);
@@ -95,10 +136,13 @@ fn round(root: &Path, clients: usize, number: u64, length: Duration) -> Outcome<
         times
     })?;
     let frames = frames.into_inner() as f64 / begun.elapsed().as_secs_f64();
-    Ok(Round { times, frames, busy: busy.into_inner(), peak: server.memory().peak })
+    Ok(Round { times, hops, frames, busy: busy.into_inner(), peak: server.memory().peak })
 }
 
-fn playlists(server: &Server, length: Duration) -> Outcome<Vec<f64>> {
+/// Latencies of the playlist, and of the bare hops half way between two.
+fn playlists(server: &Server, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)> {
+    let echo = Echo::start()?;
+    let mut hops = Vec::new();
     let mut client = server.client()?;
     let target = format!("/playlist/{TINY}/720p.m3u8?start=2024-11-10T03:50:00&end=2024-11-10T04:05:00");
     let begun = Instant::now();
@@ -116,6 +160,8 @@ fn playlists(server: &Server, length: Duration) -> Outcome<Vec<f64>> {
             );
         }
         times.push(millis(asked.elapsed()));
+        std::thread::sleep((next - EVERY / 2).saturating_duration_since(Instant::now()));
+        hops.push(echo.hops()?);
     }
-    Ok(times)
+    Ok((times, hops))
 }

@@ -1,4 +1,6 @@
-//! A media playlist of 12 hours of 2 s segments: how long its parts take in process, and the whole answer over HTTP; cold
+//! A media playlist of 12 hours of 2 s segments, cold and warm.
+//!
+//! How long its parts take in process, and the whole answer over HTTP; cold
 //! (nothing held in memory by the process; the system's caches warm) and warm. `cargo bench --bench playlist`; medians.
 
 mod common;

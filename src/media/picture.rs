@@ -32,6 +32,9 @@ pub fn encode(frame: &Frame, rotation: u32, format: PictureFormat) -> Result<Vec
     match format {
         PictureFormat::Png => {
             let pixels = to_rgb(frame, width, height)?;
+            if rotation.is_multiple_of(360) {
+                return png(&pixels, width, height);
+            }
             let (pixels, width, height) = turn(&pixels, width, height, 3, rotation);
             png(&pixels, width, height)
         }
