@@ -36,7 +36,8 @@ fn examples(render: &Render) -> Vec<String> {
     });
     let Some((channel, quality, first)) = found else { return vec!["/docs".into()] };
     vec![
-        format!("/playlist/{channel}.m3u8"),
+        // With a span players take it for finished and begin at its start.
+        format!("/playlist/{channel}.m3u8?start={first}&end={}", first + 60 * SECOND),
         format!("/frame/{channel}/{quality}.jpg?timestamp={}", first + 10 * SECOND),
         format!("/cut/{channel}/{quality}.ts?start={}&end={}", first + 5 * SECOND, first + 15 * SECOND),
         "/docs".into(),

@@ -214,12 +214,21 @@ fn what_is_asked_wrongly_is_told_why() {
             "empty-range",
         ),
         (format!("/cut/chan/720p.ts?{ends}&type=banana"), 400, "unsupported-type"),
-        (format!("/cut/chan/720p.ts?{ends}&type=fast"), 400, "unsupported-type"),
+        (format!("/cut/chan/720p.ts?{ends}&type=webm"), 400, "unsupported-type"),
+        (format!("/cut/chan/720p.ts?{ends}&type=fast"), 422, "damaged-media"),
         (format!("/cut/chan/720p.ts?{ends}&type=mp4"), 400, "unsupported-type"),
         (format!("/cut/chan/720p.ts?{ends}&transition="), 400, "too-many-transitions"),
         (format!("/cut/chan/720p.ts?{ends}&allow_holes=1"), 400, "invalid-boolean"),
         (format!("/cut/chan/720p.ts?{ends}&quality=best"), 400, "invalid-quality"),
-        ("/cut/chan/720p.ts?range=a&range=b".to_owned(), 400, "unsupported-ranges"),
+        ("/cut/chan/720p.ts?range=a&range=b".to_owned(), 400, "invalid-range"),
+        (
+            format!(
+                "/cut/chan/720p.ts?type=mpegts{}",
+                "&range=2024-11-09T12:58:00,2024-11-09T12:58:02".repeat(2)
+            ),
+            400,
+            "unsupported-ranges",
+        ),
         ("/cut/chan/720p.ts?range=".to_owned(), 400, "invalid-range"),
         ("/cut/chan/720p.ts?range=2024-11-09,2024-11-10,x".to_owned(), 400, "invalid-range"),
         ("/cut/chan/720p.ts?start=2024-11-09T12:58:00%2B05:00".to_owned(), 400, "invalid-timestamp"),

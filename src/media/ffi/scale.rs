@@ -3,6 +3,7 @@
 use super::frame::{Frame, FrameMut, PixelFormat};
 use super::{check, ffi, out_of_memory};
 use crate::base::{Error, Result};
+use ffmpeg_next::software::scaling::Flags;
 use std::ptr::NonNull;
 
 /// Converts pictures of one size, format and colour to another.
@@ -32,8 +33,9 @@ impl Scaler {
         };
         // Area averaging when shrinking, bicubic otherwise; exact rounding, chroma interpolated at full resolution.
         let shrinks = width * 2 < source.width();
-        let kernel = if shrinks { ffi::SWS_AREA } else { ffi::SWS_BICUBIC };
-        let flags = kernel | ffi::SWS_ACCURATE_RND | ffi::SWS_FULL_CHR_H_INT | ffi::SWS_FULL_CHR_H_INP;
+        // By ffmpeg-next's names: what C calls them is a macro up to FFmpeg 7 and an enum from 8 on.
+        let kernel = if shrinks { Flags::AREA } else { Flags::BICUBIC };
+        let flags = kernel | Flags::ACCURATE_RND | Flags::FULL_CHR_H_INT | Flags::FULL_CHR_H_INP;
         // SAFETY: a fresh context is given integers through its documented options, then initialised; the coefficient
         // tables are static.
         unsafe {
@@ -51,7 +53,7 @@ impl Scaler {
             set(c"dstw", i64::from(size(width)?))?;
             set(c"dsth", i64::from(size(height)?))?;
             set(c"dst_format", i64::from(format.0))?;
-            set(c"sws_flags", i64::from(flags as i32))?;
+            set(c"sws_flags", i64::from(flags.bits()))?;
             let table = ffi::sws_getCoefficients(matrix);
             // A refusal only means that neither side is YUV, where there is no matrix to set.
             let _ = ffi::sws_setColorspaceDetails(

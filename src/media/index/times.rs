@@ -126,8 +126,10 @@ mod tests {
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn filled(list: &[(Option<(i64, i64)>, i64, bool)], frame: Option<i64>) -> Vec<(i64, i64)> {
+    /// PTS and DTS, order, field.
+    type Known = (Option<(i64, i64)>, i64, bool);
+
+    fn filled(list: &[Known], frame: Option<i64>) -> Vec<(i64, i64)> {
         let mut units: Vec<AccessUnit> = list.iter().map(|it| unit(it.0)).collect();
         let timing: Vec<Timing> =
             list.iter().map(|it| Timing { order: Some(it.1), sequence: 0, field: it.2 }).collect();

@@ -35,6 +35,18 @@ pub struct TsWriter {
     told: Option<i64>,
     /// The last DTS, by stream.
     last: Vec<Option<i64>>,
+    /// Units without a PCR since the last one with: whether a clock of their own is due between them is known when
+    /// the next one comes. At the end none is, since what follows the edge brings its own, and sooner.
+    waiting: Vec<Waiting>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    pid: u16,
+    sent: i64,
+    key: bool,
+    head: Vec<u8>,
+    unit: Vec<u8>,
 }
 
 impl TsWriter {
@@ -50,6 +62,7 @@ impl TsWriter {
             out: Vec::new(),
             clocked: None,
             told: None,
+            waiting: Vec::new(),
         })
     }
 
@@ -75,20 +88,34 @@ impl TsWriter {
             return Err(Error::internal("a pause between units is too long"));
         }
         self.last[stream] = Some(dts);
+        if !has_clock {
+            self.waiting.push(Waiting { pid, sent, key, head, unit: unit.to_vec() });
+            return Ok(());
+        }
+        self.write_waiting(true);
         self.write_tables(sent);
-        self.write_clocks(sent, has_clock);
-        let clock = has_clock.then(|| {
-            // A unit of another stream may have brought it further.
-            let at = self.clocked.map_or(sent, |last| sent.max(last));
-            self.clocked = Some(at);
-            at
-        });
-        self.write_pes(pid, clock, key, &head, unit);
+        self.write_clocks(sent, true);
+        // A clock of its own may have brought it further.
+        let at = self.clocked.map_or(sent, |last| sent.max(last));
+        self.clocked = Some(at);
+        self.write_pes(pid, Some(at), key, &head, unit);
         Ok(())
     }
 
+    fn write_waiting(&mut self, clocks: bool) {
+        for it in std::mem::take(&mut self.waiting) {
+            self.write_tables(it.sent);
+            if clocks {
+                self.write_clocks(it.sent, false);
+            }
+            self.write_pes(it.pid, None, it.key, &it.head, &it.unit);
+        }
+    }
+
     /// What was written, and the counters for what follows.
-    pub fn finish(self) -> (Vec<u8>, ContinuityCounters) {
+    pub fn finish(mut self) -> (Vec<u8>, ContinuityCounters) {
+        // A program of sound alone has no other clock.
+        self.write_waiting(self.clocked.is_none());
         (self.out, self.counters)
     }
 
@@ -271,10 +298,13 @@ mod tests {
 
     #[test]
     fn a_clock_runs_where_no_picture_carries_it() {
-        // Sound first, then a picture, then half a second of sound alone, over the end of the 33 bits.
+        // Sound first, then a picture, then half a second of sound alone, over the end of the 33 bits, and a picture.
         let start = (1i64 << 33) + 63_000 - 9_000;
         let mut units = vec![(1, start, true, vec![1; 300]), (0, start + 100, true, vec![2; 300])];
         units.extend((1..24).map(|n| (1, start + n * 1920, true, vec![1; 300])));
+        units.push((0, start + 24 * 1920, true, vec![2; 300]));
+        // What follows the last picture is followed by a clock of somebody else's.
+        units.extend((25..32).map(|n| (1, start + n * 1920, true, vec![1; 300])));
         let bytes = written(&units);
         let clocks: Vec<i64> = bytes
             .as_chunks::<PACKET_BYTES>()
@@ -286,9 +316,9 @@ mod tests {
             .map(|field| field[..5].iter().fold(0, |value, byte| value << 8 | i64::from(*byte)) >> 7)
             .collect();
         let first = (1 << 33) - 9_000;
-        let expected = [0, 100, 8_200, 16_300, 24_400, 32_500, 40_600];
+        let expected = [0, 100, 8_200, 16_300, 24_400, 32_500, 40_600, 46_080];
         assert_eq!(clocks, expected.map(|it| (first + it) % (1 << 33)));
-        assert_eq!(payload(&bytes, 0x101).len(), 24 * 314);
+        assert_eq!(payload(&bytes, 0x101).len(), 31 * 314);
     }
 
     proptest! {
