@@ -72,11 +72,7 @@ impl Sections {
 
 /// CRC-32/MPEG-2 (H.222.0 Annex A): of a whole section with its CRC it is 0.
 pub fn crc(bytes: &[u8]) -> u32 {
-    bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte) << 24, |crc, _| {
-            if crc & 0x8000_0000 == 0 { crc << 1 } else { crc << 1 ^ 0x04c1_1db7 }
-        })
-    })
+    super::crc::crc32(bytes)
 }
 
 /// The common head of long sections (H.222.0 §2.4.4.11), checked.
