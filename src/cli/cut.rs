@@ -5,6 +5,7 @@ use crate::app;
 use crate::base::{Channel, Quality, Result, Timestamp};
 use crate::config::Config;
 use crate::media::Sink;
+use crate::media::cut::{Container, Holes};
 use crate::render::Wanted;
 use crate::render::bytes::ByteSource;
 use crate::render::cut::Coding;
@@ -58,7 +59,9 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
         channel: Channel::new(&arguments.channel)?,
         quality: Quality::new(&arguments.quality)?,
         ranges: vec![(time("start", &arguments.start)?, time("end", &arguments.end)?)],
-        allow_holes: arguments.allow_holes,
+        transitions: Vec::new(),
+        holes: if arguments.allow_holes { Holes::Skip } else { Holes::Refuse },
+        container: Container::TransportStream,
     };
     let render = app::build(config)?;
     let bar = ProgressBar::new_spinner();

@@ -31,7 +31,7 @@ impl Render {
         self.ask(move |archive, _| {
             let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (start, end))?;
             // Holes first: an open range over a sparse archive is told what is missing, not that it is long.
-            let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?;
+            let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
             within(span, limit, "Range")?;
             Ok(selection)
         })

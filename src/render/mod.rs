@@ -17,6 +17,7 @@ use crate::archive::{Archive, Selection, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Timestamp, Token};
 use crate::config::Config;
+use crate::media::cut::{Container, Holes, Transition};
 use crate::pool::{Lane, Pool};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -33,7 +34,10 @@ pub struct Wanted {
     pub channel: Channel,
     pub quality: Quality,
     pub ranges: Vec<Ends>,
-    pub allow_holes: bool,
+    /// Between each range and the next; `None` is a hard cut.
+    pub transitions: Vec<Option<Transition>>,
+    pub holes: Holes,
+    pub container: Container,
 }
 
 /// What every use needs. Cloning shares it.
@@ -85,10 +89,10 @@ fn select(
     channel: &Channel,
     quality: &Quality,
     span: Span,
-    allow_holes: bool,
+    holes: Holes,
 ) -> Result<Selection> {
     let selection = archive.select(channel, quality, span)?;
-    if !allow_holes && !selection.is_unbroken() {
+    if holes == Holes::Refuse && !selection.is_unbroken() {
         let detail = "Requested time range contains holes or is incomplete.";
         let mut holes = selection.holes();
         holes.truncate(HOLES_NAMED);

@@ -20,7 +20,7 @@ impl Render {
             for (start, end) in &wanted.ranges {
                 token.check()?;
                 let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
-                selections.push(select(archive, &wanted.channel, &wanted.quality, span, wanted.allow_holes)?);
+                selections.push(select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?);
             }
             RoughCut::new(render, selections.iter().flat_map(Selection::segments), token)
         })

@@ -5,6 +5,7 @@ use super::{Render, clips, select, within};
 use crate::archive::Selection;
 use crate::base::time::MINUTE;
 use crate::base::{Channel, Error, Quality, Result, Span, Token};
+use crate::media::cut::Holes;
 use crate::media::waveform::columns;
 use crate::pool::Lane;
 
@@ -27,7 +28,7 @@ impl Render {
             return Err(Error::invalid("empty-range", "end", "End must be after start"));
         }
         within(span, self.config.waveform.max_span, "Range")?;
-        self.ask(move |archive, _| select(archive, &channel, &quality, span, true)).await
+        self.ask(move |archive, _| select(archive, &channel, &quality, span, Holes::Skip)).await
     }
 
     /// Decodes and draws.

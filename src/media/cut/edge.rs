@@ -1,12 +1,11 @@
-//! The made parts of a smart cut: pictures encoded anew, and pictures and sound taken over, written as MPEG-TS.
+//! The made parts of a smart cut: pictures encoded anew, and pictures and sound taken over one by one.
 
 use super::plan::{Piece, Place, RangePlan, Source};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
 use crate::media::ffi::{Decoder, Encoder, Frame, Packet, Skip, VideoSettings, id};
-use crate::media::index::{ElementaryReader, Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack};
+use crate::media::index::{Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack};
 use crate::media::nal;
-use crate::media::ts::{ContinuityCounters, ProgramFacts, TsWriter};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
@@ -30,16 +29,20 @@ pub struct Sample {
     pub bytes: Vec<u8>,
 }
 
-/// The bytes of the segments a range draws from, read when they are first needed.
-pub trait Segments {
-    fn read(&self, source: usize) -> Result<Vec<u8>>;
+/// The coded pictures and sound frames of the sources a range draws from, read when they are needed.
+pub trait Elementary {
+    /// A coded picture, by its place in decoding order, as it lies in its source.
+    fn picture(&self, place: Place) -> Result<Vec<u8>>;
+
+    /// A frame of sound of `track`, as it lies in its source.
+    fn sound(&self, source: usize, track: usize, frame: usize) -> Result<Vec<u8>>;
 }
 
 /// Makes the samples of `pieces`, a run of pieces none of which is a whole segment.
 pub struct EdgeMaker<'a> {
     pub plan: &'a RangePlan,
     pub sources: &'a [Source<'a>],
-    pub segments: &'a dyn Segments,
+    pub elementary: &'a dyn Elementary,
     pub settings: &'a EdgeSettings,
     pub token: &'a Token,
 }
@@ -49,35 +52,6 @@ fn track<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
 }
 
 impl EdgeMaker<'_> {
-    /// The edge made of `pieces`, with the sound of `sources`, as MPEG-TS.
-    pub fn transport_stream(&self, pieces: Range<usize>, sources: Range<usize>) -> Result<Vec<u8>> {
-        let first = sources.start;
-        let facts = self.facts(first)?;
-        let samples = self.samples(pieces, sources)?;
-        let index = self.sources[first].index;
-        let mut streams: Vec<usize> = Vec::new();
-        for pid in [track(&self.sources[first])?.pid].into_iter().chain(index.audio.iter().map(|it| it.pid)) {
-            let found = facts.streams.iter().position(|it| it.pid == pid);
-            streams.push(found.ok_or_else(|| Error::damaged("a stream is missing from the program tables"))?);
-        }
-        let mut writer = TsWriter::new(facts, ContinuityCounters::default())?;
-        for sample in samples {
-            writer.write_unit(streams[sample.track], sample.pts, sample.dts, sample.key, &sample.bytes)?;
-        }
-        Ok(writer.finish().0)
-    }
-
-    /// The program as the source tells it, and how far ahead of its decoding it sends a picture.
-    fn facts(&self, source: usize) -> Result<ProgramFacts> {
-        let mut facts = ProgramFacts::of(&self.segments.read(source)?)?;
-        let index = self.sources[source].index;
-        let first = track(&self.sources[source])?.units.iter().map(|unit| unit.dts).min().unwrap_or(0);
-        let lead = index.first_pcr.map_or(0, |pcr| first - (pcr / 300) as i64);
-        // A source that sends its clock late or absurdly early is given half a second.
-        facts.lead_90k = if (0..=90_000).contains(&lead) { lead } else { 45_000 };
-        Ok(facts)
-    }
-
     /// Everything of the edge, in the order of decoding times.
     pub fn samples(&self, pieces: Range<usize>, sources: Range<usize>) -> Result<Vec<Sample>> {
         let mut samples = Vec::new();
@@ -100,15 +74,11 @@ impl EdgeMaker<'_> {
             }
         }
         for sound in self.plan.sound.iter().filter(|it| sources.contains(&it.source)) {
-            let source = &self.sources[sound.source];
-            let bytes = self.segments.read(sound.source)?;
-            let audio = &source.index.audio[sound.track];
-            let reader = ElementaryReader::new(&bytes, audio.pid);
-            for frame in &audio.frames[sound.frames.clone()] {
-                let mut out = Vec::with_capacity(frame.size as usize);
-                reader.read(frame.extent(), &mut out)?;
-                let pts = frame.pts + self.plan.shifts[sound.source];
-                samples.push(Sample { track: 1 + sound.track, pts, dts: pts, key: true, bytes: out });
+            let audio = &self.sources[sound.source].index.audio[sound.track];
+            for frame in sound.frames.clone() {
+                let bytes = self.elementary.sound(sound.source, sound.track, frame)?;
+                let pts = audio.frames[frame].pts + self.plan.shifts[sound.source];
+                samples.push(Sample { track: 1 + sound.track, pts, dts: pts, key: true, bytes });
             }
         }
         samples.sort_by_key(|sample| (sample.dts, sample.track));
@@ -117,12 +87,10 @@ impl EdgeMaker<'_> {
 
     fn copy(&self, source: usize, units: Range<usize>, samples: &mut Vec<Sample>) -> Result<()> {
         let track = track(&self.sources[source])?;
-        let (bytes, shift) = (self.segments.read(source)?, self.plan.shifts[source]);
-        let reader = ElementaryReader::new(&bytes, track.pid);
+        let shift = self.plan.shifts[source];
         for number in units.clone() {
             let unit = &track.units[number];
-            let mut out = Vec::with_capacity(unit.size as usize);
-            reader.read(unit.extent(), &mut out)?;
+            let mut out = self.elementary.picture(Place { source, unit: number })?;
             // After pictures encoded with other parameter sets, the source's own have to be sent again.
             if number == units.start {
                 out = with_sets(track, unit.parameter_set, out);
@@ -154,8 +122,6 @@ impl EdgeMaker<'_> {
         let mut made = 0;
         for number in from.source..=last.source {
             let track = track(&self.sources[number])?;
-            let bytes = self.segments.read(number)?;
-            let reader = ElementaryReader::new(&bytes, track.pid);
             let begin = if number == from.source { from.unit } else { 0 };
             let end = if number == last.source {
                 (last.unit + 2).min(track.units.len())
@@ -168,8 +134,7 @@ impl EdgeMaker<'_> {
                 if number == last.source && unit > last.unit && !it.second_field {
                     break;
                 }
-                let mut out = Vec::new();
-                reader.read(it.extent(), &mut out)?;
+                let mut out = self.elementary.picture(Place { source: number, unit })?;
                 if (number, unit) == (from.source, from.unit) {
                     out = with_sets(track, it.parameter_set, out);
                 }

@@ -20,6 +20,43 @@ pub struct CutSource {
     pub after: Option<Clip>,
 }
 
+/// What becomes of a hole inside a range.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Holes {
+    /// The cut is refused.
+    #[default]
+    Refuse,
+    /// What is there follows on without it.
+    Skip,
+    /// The last picture before it stays, without sound, as long as it lasts.
+    Freeze,
+    /// Black, without sound, as long as it lasts.
+    Black,
+}
+
+/// How one range goes over into the next.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Transition {
+    /// A name of libavfilter's xfade, or one of our own.
+    pub name: String,
+    /// How long both ranges are seen, in microseconds.
+    pub micros: i64,
+}
+
+/// What a cut is wrapped in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// MPEG-TS (H.222.0).
+    #[default]
+    TransportStream,
+    /// ISO base media (ISO/IEC 14496-12 and -14).
+    Mp4,
+    /// Matroska (RFC 9559).
+    Matroska,
+    /// Matroska with VP8, VP9 or AV1, and Vorbis or Opus.
+    WebM,
+}
+
 /// How a full cut is encoded.
 #[derive(Debug, Clone)]
 pub struct FullCutOptions {

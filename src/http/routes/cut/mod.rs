@@ -1,0 +1,82 @@
+//! `/cut`: a span as one MPEG-TS file.
+
+mod asked;
+
+use super::{Answer, App, is_head};
+use crate::base::Error;
+use crate::http::body::{self, Reader};
+use crate::http::error::Document;
+use crate::render::bytes::Made;
+use crate::render::smart::SmartCut;
+use actix_web::HttpRequest;
+use actix_web::http::header;
+use asked::{Asked, Type};
+use std::sync::Arc;
+
+const MPEG_TS: &str = "video/mp2t";
+
+/// A cut.
+#[utoipa::path(get, path = "/cut/{channel}/{quality}.ts", tag = "media",
+    params(("channel" = String, Path), ("quality" = String, Path),
+        ("start" = Option<String>, Query, description = "UTC, ISO 8601; default: where the first segment starts",
+            example = "2024-11-09T12:50:00"),
+        ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: where the last segment ends",
+            example = "2024-11-09T12:51:00"),
+        ("range" = Option<String>, Query, description = "START,END instead of start and end; either may be empty. \
+            A smart cut takes up to 200 of them, in any order, one after the other"),
+        ("type" = Option<String>, Query, description = "smart (default; fast is the same): exactly the frames asked \
+            for, all but the edges taken over bit for bit; rough: the segments as they lie; both with Content-Length, \
+            ETag and Range. mpegts: exactly the frames asked for, all encoded anew"),
+        ("quality" = Option<String>, Query, description = "of mpegts: default or lossless"),
+        ("allow_holes" = Option<bool>, Query, description = "Cut what there is instead of answering 406"),
+        ("receipt" = Option<bool>, Query, description = "Answer with what a smart cut would hold, as JSON")), responses(
+    (status = 200, description = "The cut", content_type = "video/mp2t"),
+    (status = 206, description = "The part of a smart or rough cut that Range asks for"),
+    (status = 304, description = "The client has this cut"),
+    (status = 406, description = "The range is not all there; the body names the holes", body = Document,
+        content_type = "application/problem+json"),
+    (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
+pub async fn cut(request: HttpRequest, app: App) -> Answer {
+    let asked = Asked::of(&request)?;
+    let wanted = asked.wanted;
+    match asked.kind {
+        Type::Rough => {
+            return body::file(&request, reader(&app), app.rough_cut(wanted).await?, MPEG_TS).await;
+        }
+        Type::Smart => match app.smart_cut(wanted.clone()).await {
+            // What cannot be copied is encoded, unless only the receipt was asked for.
+            Err(error) if error.code == "unsupported-source" && !asked.receipt => {}
+            cut => return smart(&request, &app, cut?, asked.receipt).await,
+        },
+        Type::Full => {}
+    }
+    let selection = app.full_cut_selection(wanted).await?;
+    if is_head(&request) {
+        return Ok(body::unmade(MPEG_TS));
+    }
+    Ok(body::streamed(MPEG_TS, app.full_cut(selection, asked.coding).await?))
+}
+
+fn reader(app: &App) -> Reader {
+    Reader { pool: app.pool.clone(), token: app.stop.clone() }
+}
+
+/// A smart cut, or its receipt.
+async fn smart(request: &HttpRequest, app: &App, cut: Arc<SmartCut>, receipt: bool) -> Answer {
+    if receipt {
+        let text = serde_json::to_vec(&cut.receipt).map_err(|fault| Error::internal(fault.to_string()))?;
+        return Ok(body::made(request, "application/json", Made::new(text)));
+    }
+    let summary = [
+        ("moviola-frames", cut.receipt.frames.to_string()),
+        ("moviola-encoded-frames", cut.receipt.encoded_frames.to_string()),
+        ("moviola-duration", format!("{:.6}", cut.receipt.duration)),
+    ];
+    let mut answer = body::file(request, reader(app), cut, MPEG_TS).await?;
+    for (name, value) in summary {
+        if let Ok(value) = header::HeaderValue::from_str(&value) {
+            answer.headers_mut().insert(header::HeaderName::from_static(name), value);
+        }
+    }
+    Ok(answer)
+}

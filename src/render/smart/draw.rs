@@ -1,0 +1,127 @@
+//! From ranges on the wall clock to the segments they are drawn from.
+
+use crate::archive::{Archive, Item, Segment, SegmentKind, Selection};
+use crate::base::{Error, Result, Span};
+use crate::media::cut::edge::Elementary;
+use crate::media::cut::plan::{Place, Source};
+use crate::media::index::ElementaryReader;
+use crate::media::ts::ProgramFacts;
+use crate::render::index::SegmentIndex;
+use crate::render::{Parts, clips};
+use parking_lot::Mutex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// A range with what the archive has for it.
+pub(super) struct Drawn {
+    pub span: Span,
+    pub selection: Selection,
+    /// The selection's segments, with those it continues and that continue it.
+    pub segments: Vec<Segment>,
+    /// Whether nothing is missing before each.
+    pub joined: Vec<bool>,
+}
+
+impl Drawn {
+    pub fn new(archive: &Archive, span: Span, selection: Selection) -> Result<Self> {
+        let (mut segments, mut joined) = (Vec::new(), Vec::new());
+        let first = selection.segments().next();
+        if let Some(before) = first.map(|it| clips::segment_before(archive, it)).transpose()?.flatten() {
+            segments.push(before);
+            joined.push(false);
+        }
+        let mut after_hole = segments.is_empty();
+        for item in &selection.items {
+            match item {
+                Item::Segment(segment) => {
+                    segments.push(segment.clone());
+                    joined.push(!after_hole);
+                    after_hole = false;
+                }
+                Item::Hole(_) | Item::Break(_) => after_hole = true,
+            }
+        }
+        if let Some(last) = segments.last().cloned()
+            && let Some(after) = clips::segment_after(archive, &last)?
+        {
+            segments.push(after);
+            joined.push(true);
+        }
+        Ok(Self { span, selection, segments, joined })
+    }
+
+    /// The sources of a plan, which `indexes` are those of.
+    pub fn sources<'a>(&'a self, indexes: &'a [SegmentIndex]) -> Vec<Source<'a>> {
+        let all = self.segments.iter().zip(indexes).zip(&self.joined);
+        all.map(|((segment, index), joined)| Source {
+            index: &index.index,
+            wall: segment.start(),
+            joined: *joined,
+            whole: segment.kind() == SegmentKind::Full,
+        })
+        .collect()
+    }
+}
+
+/// Coded pictures and sound out of segments, each segment read once while it is needed.
+pub(super) struct Opened<'a> {
+    render: &'a Parts,
+    segments: &'a [Segment],
+    indexes: &'a [SegmentIndex],
+    kept: Mutex<VecDeque<(usize, Arc<Vec<u8>>)>>,
+}
+
+/// Segments of edges kept while they are made: both ends of a range, with their neighbours.
+const OPENED: usize = 4;
+
+impl<'a> Opened<'a> {
+    pub fn new(render: &'a Parts, range: &'a Drawn, indexes: &'a [SegmentIndex]) -> Self {
+        Self { render, segments: &range.segments, indexes, kept: Mutex::default() }
+    }
+
+    fn bytes(&self, source: usize) -> Result<Arc<Vec<u8>>> {
+        let mut kept = self.kept.lock();
+        if let Some((_, bytes)) = kept.iter().find(|(number, _)| *number == source) {
+            return Ok(Arc::clone(bytes));
+        }
+        let bytes = Arc::new(self.render.segment_bytes(&self.segments[source])?);
+        kept.push_back((source, Arc::clone(&bytes)));
+        while kept.len() > OPENED {
+            kept.pop_front();
+        }
+        Ok(bytes)
+    }
+
+    /// The program as the source tells it, and how far ahead of its decoding it sends a picture.
+    pub fn program(&self, source: usize) -> Result<ProgramFacts> {
+        let mut facts = ProgramFacts::of(&self.bytes(source)?)?;
+        let index = &self.indexes[source].index;
+        let first = index.video.iter().flat_map(|it| &it.units).map(|unit| unit.dts).min().unwrap_or(0);
+        let lead = index.first_pcr.map_or(0, |pcr| first - (pcr / 300) as i64);
+        // A source that sends its clock late or absurdly early is given half a second.
+        facts.lead_90k = if (0..=90_000).contains(&lead) { lead } else { 45_000 };
+        Ok(facts)
+    }
+}
+
+fn gone() -> Error {
+    Error::internal("a plan names what its index does not hold")
+}
+
+impl Elementary for Opened<'_> {
+    fn picture(&self, place: Place) -> Result<Vec<u8>> {
+        let video = self.indexes[place.source].index.video.as_ref().ok_or_else(gone)?;
+        let unit = video.units.get(place.unit).ok_or_else(gone)?;
+        let mut out = Vec::with_capacity(unit.size as usize);
+        ElementaryReader::new(&self.bytes(place.source)?, video.pid).read(unit.extent(), &mut out)?;
+        Ok(out)
+    }
+
+    fn sound(&self, source: usize, track: usize, frame: usize) -> Result<Vec<u8>> {
+        let audio = self.indexes[source].index.audio.get(track).ok_or_else(gone)?;
+        let frame = audio.frames.get(frame).ok_or_else(gone)?;
+        let mut out = Vec::with_capacity(frame.size as usize);
+        ElementaryReader::new(&self.bytes(source)?, audio.pid).read(frame.extent(), &mut out)?;
+        Ok(out)
+    }
+}

@@ -1,0 +1,79 @@
+//! A cut as MPEG-TS: segments patched in place, and what is made between them.
+
+use super::assemble::{Assembler, Made, Whole};
+use super::file::{Layout, Origin, Part, Recipe, changed};
+use crate::base::{Error, Result};
+use crate::media::ts::{ContinuityCounters, CounterProfile, Patch, TsWriter};
+use crate::render::Render;
+use bytes::Bytes;
+
+pub(super) struct TransportStream {
+    layout: Layout,
+    counters: ContinuityCounters,
+}
+
+impl TransportStream {
+    pub fn new(render: Render) -> Self {
+        Self { layout: Layout::new(render), counters: ContinuityCounters::default() }
+    }
+}
+
+/// Times shifted and counters numbered on.
+struct Patched {
+    patch: Patch,
+    counters: ContinuityCounters,
+    /// Where the segment's last packet ends.
+    end: u64,
+}
+
+impl Recipe for Patched {
+    fn make(&self, mut source: Vec<u8>) -> Result<Bytes> {
+        let end = usize::try_from(self.end).unwrap_or(usize::MAX);
+        if source.len() < end {
+            return Err(changed());
+        }
+        source.truncate(end);
+        self.patch.apply(&mut source, &mut self.counters.clone())?;
+        Ok(source.into())
+    }
+}
+
+impl TransportStream {
+    fn push(&mut self, origin: Origin, shift: i64, profile: &CounterProfile) {
+        let patch = Patch { shift_90k: shift, joined: true };
+        let recipe = Patched { patch, counters: self.counters.clone(), end: profile.end };
+        self.layout.push(Part { origin, recipe: Some(Box::new(recipe)), length: profile.end });
+        self.counters.pass(profile);
+    }
+}
+
+impl Assembler for TransportStream {
+    fn whole(&mut self, whole: Whole<'_>) -> Result<()> {
+        self.push(Origin::Segment(whole.segment.clone()), whole.shift, &whole.index.counters);
+        Ok(())
+    }
+
+    fn made(&mut self, made: Made) -> Result<()> {
+        let mut streams = Vec::with_capacity(made.pids.len());
+        for pid in &made.pids {
+            let found = made.program.streams.iter().position(|it| it.pid == *pid);
+            streams.push(found.ok_or_else(|| Error::damaged("a stream is missing from the program tables"))?);
+        }
+        let mut writer = TsWriter::new(made.program, ContinuityCounters::default())?;
+        for sample in made.samples {
+            writer.write_unit(streams[sample.track], sample.pts, sample.dts, sample.key, &sample.bytes)?;
+        }
+        let bytes = writer.finish().0;
+        let profile = CounterProfile::of(&bytes)?;
+        self.push(Origin::Held(bytes.into()), 0, &profile);
+        Ok(())
+    }
+
+    fn held(&self) -> u64 {
+        self.layout.held()
+    }
+
+    fn finish(self: Box<Self>) -> Result<Layout> {
+        Ok(self.layout)
+    }
+}
