@@ -113,19 +113,19 @@ impl Candidate {
     }
 }
 
-fn video<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
+pub(super) fn video<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
     let track = source.index.video.as_ref().filter(|track| !track.units.is_empty());
     track.ok_or_else(|| Error::damaged("a segment of the span holds no picture"))
 }
 
 /// When and on which tick the source's clock is tied to the wall.
-fn anchor(source: &Source<'_>, track: &VideoTrack) -> Anchor {
+pub(super) fn anchor(source: &Source<'_>, track: &VideoTrack) -> Anchor {
     let first = track.units.iter().map(|unit| unit.pts).min().unwrap_or(0);
     Anchor { wall: source.wall, ticks: first, base: TimeBase::MPEG }
 }
 
 /// The usual distance between two pictures.
-fn frame_ticks(track: &VideoTrack) -> i64 {
+pub(super) fn frame_ticks(track: &VideoTrack) -> i64 {
     let frames = track.units.iter().filter(|unit| !unit.second_field);
     let mut times: Vec<i64> = frames.map(|unit: &AccessUnit| unit.pts).collect();
     times.sort_unstable();
@@ -136,6 +136,10 @@ fn frame_ticks(track: &VideoTrack) -> i64 {
     steps.get(steps.len() / 2).copied().unwrap_or(3_600)
 }
 
+mod aligned;
+
+pub use aligned::{Lacks, lacks, plan_aligned};
+
 /// Plans `[span.start, span.end)` to come out at output tick `at`; `sound_at` is where the sound of the range before
 /// ends, by track.
 ///
@@ -144,7 +148,21 @@ fn frame_ticks(track: &VideoTrack) -> i64 {
 /// `unsupported-source` when the sources are not H.264 or HEVC on the same PIDs, or too much is to be encoded.
 pub fn plan(sources: &[Source<'_>], span: Span, at: i64, sound_at: &[Option<i64>]) -> Result<RangePlan> {
     check_sources(sources)?;
-    let (mut candidates, mut shifts) = candidates(sources, span)?;
+    let plan = arrange(sources, span, candidates(sources, span)?, at, sound_at)?;
+    if plan.encoded > MAX_ENCODED {
+        return Err(refuse("the source has too few keyframes to copy from"));
+    }
+    Ok(plan)
+}
+
+/// Chooses what becomes of the pictures that are wanted.
+fn arrange(
+    sources: &[Source<'_>],
+    span: Span,
+    (mut candidates, mut shifts): (Vec<Candidate>, Vec<i64>),
+    at: i64,
+    sound_at: &[Option<i64>],
+) -> Result<RangePlan> {
     let wanted = || candidates.iter().filter(|it| it.wanted && !it.second_field);
     let (Some(first), Some(last)) = (wanted().min_by_key(|it| it.at), wanted().max_by_key(|it| it.at)) else {
         let detail = "We have no content available within the requested time range.";
@@ -169,9 +187,6 @@ pub fn plan(sources: &[Source<'_>], span: Span, at: i64, sound_at: &[Option<i64>
     };
     for stretch in stretches(sources, &candidates) {
         plan.stretch(sources, stretch)?;
-    }
-    if plan.encoded > MAX_ENCODED {
-        return Err(refuse("the source has too few keyframes to copy from"));
     }
     Ok(plan)
 }
@@ -383,7 +398,7 @@ impl RangePlan {
 }
 
 /// Ticks of 90 kHz a frame of sound lasts.
-fn duration(track: &AudioTrack) -> i64 {
+pub(super) fn duration(track: &AudioTrack) -> i64 {
     i64::from(track.samples_per_frame) * 90_000 / i64::from(track.sample_rate.max(1))
 }
 
