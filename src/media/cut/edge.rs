@@ -1,12 +1,12 @@
 //! The made parts of a smart cut: pictures encoded anew, and pictures and sound taken over one by one.
 
 use super::plan::{Piece, Place, RangePlan, Source};
+use super::reader::{Footage, PictureReader};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
-use crate::media::ffi::{Decoder, Encoder, Frame, Packet, Skip, VideoSettings, id};
-use crate::media::index::{Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack};
+use crate::media::ffi::{Encoder, Frame, VideoSettings};
+use crate::media::index::{UnitClass, VideoCodec, VideoFormat, VideoTrack};
 use crate::media::nal;
-use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// How edges are encoded.
@@ -47,7 +47,7 @@ pub struct EdgeMaker<'a> {
     pub token: &'a Token,
 }
 
-fn track<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
+pub(super) fn track<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
     source.index.video.as_ref().ok_or_else(|| Error::damaged("a segment of the span holds no picture"))
 }
 
@@ -101,107 +101,54 @@ impl EdgeMaker<'_> {
         Ok(())
     }
 
-    fn encode(&self, frames: &[Place], from: Place, samples: &mut Vec<Sample>) -> Result<()> {
-        let Some(last) = frames.iter().max() else { return Ok(()) };
-        let source = &self.sources[frames[0].source];
-        let its_track = track(source)?;
-        let time = |place: &Place| -> Result<i64> {
-            Ok(track(&self.sources[place.source])?.units[place.unit].pts + self.plan.shifts[place.source])
-        };
-        let mut wanted = frames.iter().map(time).collect::<Result<BTreeSet<i64>>>()?;
-        let count = wanted.len();
-        // How long before it is shown the source decodes a keyframe: edges keep the distance, so that decoding times run
-        // on over the join.
-        let delay =
-            its_track.units.iter().find(|it| it.class == UnitClass::Idr).map_or(0, |it| it.pts - it.dts);
-        let mut coder = EdgeCoder { maker: self, track: its_track, encoder: None, delay };
-        let codec = if its_track.codec == VideoCodec::Hevc { id::HEVC } else { id::H264 };
-        let mut decoder = Decoder::of_codec(codec, TimeBase::MPEG)?;
-        // Pictures come out in the order they are shown, but late; they are held until their turn.
-        let mut ready: BTreeMap<i64, Frame> = BTreeMap::new();
-        let mut made = 0;
-        for number in from.source..=last.source {
-            let track = track(&self.sources[number])?;
-            let begin = if number == from.source { from.unit } else { 0 };
-            let end = if number == last.source {
-                (last.unit + 2).min(track.units.len())
-            } else {
-                track.units.len()
-            };
-            for (unit, it) in track.units.iter().enumerate().take(end).skip(begin) {
-                self.token.check()?;
-                // One more than the last wanted is only looked at for the second field.
-                if number == last.source && unit > last.unit && !it.second_field {
-                    break;
-                }
-                let mut out = self.elementary.picture(Place { source: number, unit })?;
-                if (number, unit) == (from.source, from.unit) {
-                    out = with_sets(track, it.parameter_set, out);
-                }
-                let mut packet = Packet::from_bytes(&out)?;
-                let pts = it.pts + self.plan.shifts[number];
-                packet.set_times((!it.second_field).then_some(pts), None);
-                let keep = it.reference
-                    || it.second_field
-                    || wanted.contains(&pts)
-                    || track.scan != Scan::Progressive;
-                decoder.set_skip(if keep { Skip::Nothing } else { Skip::NonReference });
-                decoder.push(Some(&packet), |frame| {
-                    if let Some(pts) = frame.pts().filter(|pts| wanted.contains(pts)) {
-                        ready.insert(pts, frame);
-                    }
-                    Ok(())
-                })?;
-                made += coder.take_ready(&mut wanted, &mut ready, samples)?;
-            }
+    fn footage(&self) -> Footage<'_> {
+        Footage {
+            sources: self.sources,
+            shifts: &self.plan.shifts,
+            elementary: self.elementary,
+            token: self.token,
         }
-        decoder.push(None, |frame| {
-            if let Some(pts) = frame.pts().filter(|pts| wanted.contains(pts)) {
-                ready.insert(pts, frame);
-            }
-            Ok(())
-        })?;
-        made += coder.take_ready(&mut wanted, &mut ready, samples)?;
-        // Pictures a damaged segment did not give are missing from the cut; without any there is nothing to show.
-        for (pts, frame) in std::mem::take(&mut ready) {
-            coder.push(Some((pts, frame)), samples)?;
-            made += 1;
+    }
+
+    fn encode(&self, frames: &[Place], from: Place, samples: &mut Vec<Sample>) -> Result<()> {
+        let Some(first) = frames.first() else { return Ok(()) };
+        let source = &self.sources[first.source];
+        let mut coder = EdgeCoder::new(self.settings, track(source)?);
+        let mut reader = PictureReader::new(self.footage(), frames, from)?;
+        while let Some(picture) = reader.next()? {
+            coder.push(Some(picture), samples)?;
         }
         coder.push(None, samples)?;
-        if made < count && self.sources[frames[0].source].whole {
-            return Err(Error::damaged("a picture at the edge of the cut cannot be decoded"));
+        // Pictures a damaged segment did not give are missing from the cut; without any there is nothing to show.
+        if reader.missing() > 0 && source.whole {
+            let detail = format!(
+                "a picture at the edge of the cut, in the segment of {}, cannot be decoded",
+                source.wall
+            );
+            return Err(Error::damaged(detail));
         }
         Ok(())
     }
 }
 
-struct EdgeCoder<'a> {
-    maker: &'a EdgeMaker<'a>,
+/// Encodes pictures such that they join those of a track.
+pub(super) struct EdgeCoder<'a> {
+    settings: &'a EdgeSettings,
     track: &'a VideoTrack,
     encoder: Option<Encoder>,
     delay: i64,
 }
 
-impl EdgeCoder<'_> {
-    /// Encodes pictures whose turn it is: all wanted ones before them are done.
-    fn take_ready(
-        &mut self,
-        wanted: &mut BTreeSet<i64>,
-        ready: &mut BTreeMap<i64, Frame>,
-        samples: &mut Vec<Sample>,
-    ) -> Result<usize> {
-        let mut done = 0;
-        while let Some(pts) = wanted.first().copied()
-            && let Some(frame) = ready.remove(&pts)
-        {
-            wanted.remove(&pts);
-            self.push(Some((pts, frame)), samples)?;
-            done += 1;
-        }
-        Ok(done)
+impl<'a> EdgeCoder<'a> {
+    pub fn new(settings: &'a EdgeSettings, track: &'a VideoTrack) -> Self {
+        // How long before it is shown the source decodes a keyframe: edges keep the distance, so that decoding times run
+        // on over the join.
+        let delay = track.units.iter().find(|it| it.class == UnitClass::Idr).map_or(0, |it| it.pts - it.dts);
+        Self { settings, track, encoder: None, delay }
     }
 
-    fn push(&mut self, picture: Option<(i64, Frame)>, samples: &mut Vec<Sample>) -> Result<()> {
+    /// Encodes one picture to be shown at an output time; `None` is the end.
+    pub fn push(&mut self, picture: Option<(i64, Frame)>, samples: &mut Vec<Sample>) -> Result<()> {
         let frame = match picture {
             None => None,
             Some((pts, mut frame)) => {
@@ -228,7 +175,7 @@ impl EdgeCoder<'_> {
     /// Settings that join: the source's profile, level, colour and scan; no reordering, so that nothing is decoded later
     /// than the source would; parameter sets of their own number, where the codec lets us choose.
     fn settings(&self, first: &Frame) -> VideoSettings {
-        let settings = self.maker.settings;
+        let settings = self.settings;
         let format = self.track.format();
         let hevc = self.track.codec == VideoCodec::Hevc;
         let mut options: Vec<(String, String)> =
@@ -286,7 +233,7 @@ fn h264_profile(format: &VideoFormat) -> Option<&'static str> {
 }
 
 /// The unit with the parameter sets in force before its pictures, unless it brings its own.
-fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
+pub(super) fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
     let hevc = track.codec == VideoCodec::Hevc;
     let kind = |nal: &[u8]| nal.first().map_or(0, |head| if hevc { head >> 1 & 0x3f } else { head & 0x1f });
     let (sequence, delimiter) = if hevc { (33, 35) } else { (7, 9) };

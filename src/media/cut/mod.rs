@@ -1,9 +1,11 @@
 //! Cuts of many clips into one stream.
 
 pub mod edge;
+pub mod filling;
 mod full;
 mod output;
 pub mod plan;
+mod reader;
 pub mod sequence;
 
 pub use full::full;

@@ -167,6 +167,14 @@ impl Frame {
         Ok(FrameMut(self))
     }
 
+    /// Another frame over the same buffers, with times of its own.
+    pub fn another(&self) -> Result<Self> {
+        let other = Self::empty()?;
+        // SAFETY: both frames are alive; the new one gets references of its own to the buffers, which are read-only.
+        check("sharing a frame", unsafe { ffi::av_frame_ref(other.as_ptr(), self.raw()) })?;
+        Ok(other)
+    }
+
     /// Presentation time in the time base of the packets that made it.
     pub fn pts(&self) -> Option<i64> {
         // SAFETY: reads an integer of a live frame (this holds for every getter below).

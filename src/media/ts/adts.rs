@@ -21,6 +21,32 @@ pub struct AdtsFrame<'a> {
     pub channels: u8,
 }
 
+/// `block`, one raw data block of the Low Complexity profile, as a frame with the header of the frame `like`, whose rate and
+/// channels it has. `None` when `like` is none, has channels that only its block tells, or the block is too long.
+pub fn adts_frame(like: &[u8], block: &[u8]) -> Option<Vec<u8>> {
+    let header = like.first_chunk::<HEADER_BYTES>()?;
+    let channels = (header[2] & 1) << 2 | header[3] >> 6;
+    let length = u16::try_from(HEADER_BYTES + block.len()).ok().filter(|length| *length < 1 << 13)?;
+    if header[0] != 0xff || header[1] & 0xf6 != 0xf0 || channels == 0 {
+        return None;
+    }
+    let mut frame = Vec::with_capacity(length.into());
+    frame.extend_from_slice(&[
+        0xff,
+        // Without a checksum.
+        header[1] | 1,
+        // Profile: object type 2, less one.
+        header[2] & 0x3f | 0x40,
+        header[3] & 0xfc | (length >> 11) as u8,
+        (length >> 3) as u8,
+        // The buffer's fullness says "variable rate"; one block.
+        (length as u8) << 5 | 0x1f,
+        0xfc,
+    ]);
+    frame.extend_from_slice(block);
+    Some(frame)
+}
+
 /// Cuts bytes into ADTS frames. Bytes before a frame that are in none are passed over.
 #[derive(Debug, Clone)]
 pub struct AdtsFrames<'a> {
@@ -131,6 +157,29 @@ fn parse(bytes: &[u8]) -> Parsed {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_block_gets_the_header_of_another_frame() {
+        // 48 kHz, two channels, object type 1, with a checksum.
+        let like = [0xff, 0xf0, 0x0c, 0x80, 0x02, 0x00, 0x00, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+        for length in [0, 1, 6, 700, 8_184] {
+            let frame = adts_frame(&like, &vec![0x21; length]).unwrap();
+            let twice = [&frame[..], &frame].concat();
+            let read: Vec<AdtsFrame<'_>> = AdtsFrames::new(&twice).collect();
+            assert_eq!(read.len(), 2, "{length}");
+            assert_eq!((read[1].at, read[1].bytes), (frame.len(), &frame[..]));
+            assert_eq!((read[1].sample_rate, read[1].samples, read[1].channels), (48_000, 1024, 2));
+            assert_eq!((frame.len(), frame[2] >> 6, frame[1] & 1), (7 + length, 1, 1));
+        }
+        assert_eq!(adts_frame(&like, &[0; 8_185]), None, "more than 13 bits of length");
+        assert_eq!(
+            adts_frame(&[0xff, 0xf1, 0x4c, 0x00, 0x02, 0, 0], &[]),
+            None,
+            "channels told by the block"
+        );
+        assert_eq!(adts_frame(&like[..6], &[]), None);
+        assert_eq!(adts_frame(&[0; 16], &[]), None);
+    }
     use proptest::prelude::*;
 
     /// 48 kHz stereo, AAC-LC.

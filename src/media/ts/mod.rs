@@ -15,7 +15,7 @@ mod stamp;
 mod unit;
 mod write;
 
-pub use adts::{AdtsFrame, AdtsFrames};
+pub use adts::{AdtsFrame, AdtsFrames, adts_frame};
 pub use counters::{ContinuityCounters, CounterProfile, PidCounters};
 pub use packet::{Packet, Packets};
 pub use patch::{Patch, PatchReport};
