@@ -9,6 +9,7 @@ use crate::media::cut::{Container, Holes};
 use crate::render::Wanted;
 use crate::render::bytes::ByteSource;
 use crate::render::cut::Coding;
+use crate::render::smart::Ends;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -44,6 +45,8 @@ enum Type {
     Smart,
     /// Exactly the frames asked for, encoded anew.
     Mpegts,
+    /// From the keyframe before the span to the one behind it; nothing is encoded.
+    Copy,
     /// The segments that cover the span, byte for byte.
     Rough,
 }
@@ -72,7 +75,8 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     if arguments.kind != Type::Mpegts {
         let cut: Arc<dyn ByteSource> = match arguments.kind {
             Type::Rough => wait(render.rough_cut(wanted))?,
-            _ => wait(render.smart_cut(wanted))?,
+            Type::Copy => wait(render.smart_cut(wanted, Ends::Keyframes))?.cut,
+            _ => wait(render.smart_cut(wanted, Ends::Exact))?.cut,
         };
         let mut offset = 0;
         while offset < cut.length() {

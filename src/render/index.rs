@@ -2,7 +2,7 @@
 
 use super::Parts;
 use crate::archive::{Key, Product, Segment};
-use crate::base::{Error, Name, Result, Token};
+use crate::base::{Error, Kind, Name, Result, Token};
 use crate::media::index::{FrameIndex, build};
 use crate::media::ts::{CounterProfile, PidCounters};
 use std::io::Read;
@@ -66,8 +66,8 @@ impl Parts {
         Ok(bytes)
     }
 
-    /// The indexes of segments, from the cache or built now.
-    pub(super) fn indexes(&self, segments: &[Segment], token: &Token) -> Result<Vec<SegmentIndex>> {
+    /// The indexes of segments, from the cache or built now; for each that is damaged, what is wrong with it.
+    pub(super) fn indexes(&self, segments: &[Segment], token: &Token) -> Result<Vec<Result<SegmentIndex>>> {
         let keys =
             segments.iter().map(|it| Key::of(&self.archive, it, PRODUCT)).collect::<Result<Vec<_>>>()?;
         let kept = self.sidecars.get_many(&keys);
@@ -75,16 +75,23 @@ impl Parts {
         for ((segment, key), kept) in segments.iter().zip(&keys).zip(kept) {
             token.check()?;
             if let Some(index) = kept.as_deref().and_then(SegmentIndex::decode) {
-                indexes.push(index);
+                indexes.push(Ok(index));
                 continue;
             }
             let bytes = self.sidecars.get_or_make(key, token, || {
                 let bytes = self.segment_bytes(segment)?;
                 let index = SegmentIndex { index: build(&bytes)?, counters: CounterProfile::of(&bytes)? };
                 Ok(index.encode())
-            })?;
+            });
+            let bytes = match bytes {
+                Err(error) if error.kind == Kind::Damaged => {
+                    indexes.push(Err(error));
+                    continue;
+                }
+                bytes => bytes?,
+            };
             let index = SegmentIndex::decode(&bytes);
-            indexes.push(index.ok_or_else(|| Error::internal("an index just made cannot be read"))?);
+            indexes.push(Ok(index.ok_or_else(|| Error::internal("an index just made cannot be read"))?));
         }
         Ok(indexes)
     }

@@ -15,7 +15,7 @@ use std::ops::Range;
 /// How long a group of pictures lasts before it is repeated, in ticks of 90 kHz: two seconds, so that players can seek.
 const GROUP: i64 = 2 * 90_000;
 /// Pictures of a group at most: two seconds at 120 a second.
-const MAX_GROUP: usize = 240;
+const MAX_GROUP: i64 = 240;
 
 /// What is seen in a hole.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,12 @@ pub struct Filling {
 #[derive(Debug)]
 struct Silence {
     frame: Bytes,
+    grid: Grid,
+}
+
+/// Frames of sound one after the other.
+#[derive(Debug, Clone, Copy)]
+struct Grid {
     samples: i64,
     rate: i64,
 }
@@ -53,6 +59,20 @@ pub struct Stretch {
     pub pictures: u64,
     /// Where the sound before it ends, by track.
     pub sound_at: Vec<Option<i64>>,
+}
+
+/// Pictures that are coded, of `pictures` that last `frame` ticks each.
+pub fn group(frame: i64, pictures: u64) -> u64 {
+    (GROUP / frame.max(1)).clamp(1, MAX_GROUP).min(pictures.max(1) as i64) as u64
+}
+
+/// Where the silence of a stretch beside `tracks` ends, by track; `None` where there is none.
+pub fn sound_ends(tracks: &[AudioTrack], stretch: &Stretch) -> Vec<Option<i64>> {
+    let ends = tracks.iter().enumerate().map(|(number, track)| {
+        let (grid, from) = (Grid::of(track)?, stretch.sound_from(number));
+        Some(from + grid.ticks(grid.count(stretch.end - from)))
+    });
+    ends.collect()
 }
 
 impl Filling {
@@ -80,7 +100,7 @@ impl Filling {
         let picture = if look == Look::Black { black(&picture)? } else { picture };
         let video = track(source)?;
         let frame = frame_ticks(video).max(1);
-        let count = (GROUP / frame).clamp(1, MAX_GROUP as i64).min(pictures.max(1) as i64);
+        let count = group(frame, pictures) as i64;
         let mut coder = EdgeCoder::new(settings, video);
         let mut samples: Vec<Sample> = Vec::new();
         for number in 0..count {
@@ -103,21 +123,6 @@ impl Filling {
     pub fn held(&self) -> u64 {
         let silence = self.silence.iter().flatten().map(|it| it.frame.len());
         self.group.iter().map(Bytes::len).chain(silence).sum::<usize>() as u64
-    }
-
-    /// Pictures encoded to make it.
-    pub fn encoded(&self) -> u64 {
-        self.group.len() as u64
-    }
-
-    /// Where the silence of a stretch ends, by track.
-    pub fn sound_ends(&self, stretch: &Stretch) -> Vec<Option<i64>> {
-        let ends = self.silence.iter().enumerate().map(|(track, silence)| {
-            let silence = silence.as_ref()?;
-            let from = stretch.sound_from(track);
-            Some(from + silence.ticks(silence.count(stretch.end - from)))
-        });
-        ends.collect()
     }
 
     /// The samples of `pictures` of a stretch with the silence beside them, in the order of decoding times; all of it,
@@ -144,11 +149,11 @@ impl Filling {
             // Sound before the first picture belongs to the first part, sound behind the last to the last one.
             let until = |border: u64| match border {
                 0 => 0,
-                border if border >= stretch.pictures => silence.count(stretch.end - from),
-                border => silence.count(time(border) - from),
+                border if border >= stretch.pictures => silence.grid.count(stretch.end - from),
+                border => silence.grid.count(time(border) - from),
             };
             for number in until(pictures.start)..until(pictures.end) {
-                let pts = from + silence.ticks(number);
+                let pts = from + silence.grid.ticks(number);
                 samples.push(Sample {
                     track: 1 + track,
                     pts,
@@ -169,64 +174,64 @@ impl Stretch {
     }
 }
 
-impl Silence {
-    fn ticks(&self, frames: i64) -> i64 {
+impl Grid {
+    /// That of the silence beside a track; `None` where silence cannot be coded as its sound is.
+    fn of(track: &AudioTrack) -> Option<Self> {
+        let coded = matches!(track.codec, AudioCodec::AacAdts | AudioCodec::Ac3 | AudioCodec::Eac3);
+        // The layouts of other counts of channels differ between coders.
+        let usual = matches!(track.channels, 1 | 2 | 6) && !track.frames.is_empty() && duration(track) > 0;
+        (coded && usual)
+            .then(|| Self { samples: track.samples_per_frame.into(), rate: track.sample_rate.into() })
+    }
+
+    fn ticks(self, frames: i64) -> i64 {
         frames * self.samples * 90_000 / self.rate
     }
 
     /// How many frames come nearest to `ticks`.
-    fn count(&self, ticks: i64) -> i64 {
+    fn count(self, ticks: i64) -> i64 {
         let frame = self.samples * 90_000;
         ((ticks * self.rate * 2 + frame) / (2 * frame)).max(0)
     }
+}
 
+impl Silence {
     /// A frame of silence that goes on where frames of `track` end, of which `source` gives one.
     fn like(track: &AudioTrack, source: impl FnOnce() -> Result<Vec<u8>>) -> Result<Option<Self>> {
-        let codec = match track.codec {
-            AudioCodec::AacAdts => "aac",
-            AudioCodec::Ac3 => "ac3",
-            AudioCodec::Eac3 => "eac3",
-            _ => return Ok(None),
-        };
-        // The layouts of other counts of channels differ between coders.
-        let usual = matches!(track.channels, 1 | 2 | 6) && !track.frames.is_empty() && track.sample_rate > 0;
-        if !usual || duration(track) == 0 {
-            return Ok(None);
-        }
+        let Some(grid) = Grid::of(track) else { return Ok(None) };
         let settings = AudioSettings {
-            codec: codec.into(),
+            codec: match track.codec {
+                AudioCodec::Ac3 => "ac3",
+                AudioCodec::Eac3 => "eac3",
+                _ => "aac",
+            }
+            .into(),
             sample_rate: track.sample_rate,
             channels: track.channels.into(),
             bit_rate: 64_000 * i64::from(track.channels),
         };
-        let mut encoder = match Encoder::audio(&settings) {
-            Err(error) if error.kind != Kind::Exhausted => return Ok(None),
-            encoder => encoder?,
-        };
-        if encoder.frame_samples() != usize::from(track.samples_per_frame) {
-            return Ok(None);
+        let mut encoder = Encoder::audio(&settings)?;
+        let samples = encoder.frame_samples();
+        if samples as i64 != grid.samples {
+            return Err(Error::internal("an encoder has frames of another length than its codec"));
         }
         let mut packets: Vec<Vec<u8>> = Vec::new();
         for number in 0..4 {
-            let mut frame =
-                FrameMut::audio(settings.channels, settings.sample_rate, encoder.frame_samples())?.freeze();
-            frame.set_pts(Some(number * encoder.frame_samples() as i64));
+            let mut frame = FrameMut::audio(settings.channels, settings.sample_rate, samples)?.freeze();
+            frame.set_pts(Some(number * samples as i64));
             encoder.push(Some(&frame), |packet| {
                 packets.push(packet.data().to_vec());
                 Ok(())
             })?;
         }
         // The first ones hold what encoders begin with.
-        let Some(packet) = packets.pop() else { return Ok(None) };
+        let packet = packets.pop().ok_or_else(|| Error::internal("an encoder gives no silence"))?;
         let frame = match track.codec {
-            AudioCodec::AacAdts => adts_frame(&source()?, &packet),
-            _ => Some(packet),
+            AudioCodec::AacAdts => adts_frame(&source()?, &packet)
+                .ok_or_else(|| Error::damaged("a frame of sound beside a hole cannot be read"))?,
+            _ => packet,
         };
-        Ok(frame.map(|frame| Self {
-            frame: frame.into(),
-            samples: track.samples_per_frame.into(),
-            rate: track.sample_rate.into(),
-        }))
+        Ok(Some(Self { frame: frame.into(), grid }))
     }
 }
 
@@ -275,7 +280,8 @@ mod tests {
             more in -700i64..700,
             part in 1u64..200,
         ) {
-            let silence = Silence { frame: Bytes::from_static(b"s"), samples: 1024, rate };
+            let silence = Silence { frame: Bytes::from_static(b"s"), grid: Grid { samples: 1024, rate } };
+            let grid = silence.grid;
             let filling = Filling {
                 group: (0..group).map(|it| Bytes::from(vec![it as u8])).collect(),
                 frame,
@@ -299,9 +305,8 @@ mod tests {
             let length = 1024 * 90_000 / rate;
             prop_assert!(sound.first().is_none_or(|first| *first == 180_000 + lead));
             prop_assert!(sound.windows(2).all(|pair| (pair[1] - pair[0] - length).abs() <= 1));
-            let ends = filling.sound_ends(&stretch);
-            prop_assert_eq!(ends[1], None);
-            let sound_end = ends[0].unwrap();
+            let from = stretch.sound_from(0);
+            let sound_end = from + grid.ticks(grid.count(end - from));
             prop_assert!((sound_end - end).abs() <= length / 2 + 1 || sound.is_empty());
             prop_assert!(sound.last().is_none_or(|last| (sound_end - last - length).abs() <= 1));
             prop_assert!(all.iter().all(|it| it.track < 2));

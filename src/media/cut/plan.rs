@@ -22,6 +22,13 @@ pub struct Source<'a> {
     pub whole: bool,
 }
 
+impl Source<'_> {
+    /// When and on which tick its clock is tied to the wall; `None` without a picture.
+    pub fn anchor(&self) -> Option<Anchor> {
+        video(self).ok().map(|track| anchor(self, track))
+    }
+}
+
 /// A picture, by its source and its place in decoding order there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
@@ -119,13 +126,13 @@ pub(super) fn video<'a>(source: &Source<'a>) -> Result<&'a VideoTrack> {
 }
 
 /// When and on which tick the source's clock is tied to the wall.
-pub(super) fn anchor(source: &Source<'_>, track: &VideoTrack) -> Anchor {
+fn anchor(source: &Source<'_>, track: &VideoTrack) -> Anchor {
     let first = track.units.iter().map(|unit| unit.pts).min().unwrap_or(0);
     Anchor { wall: source.wall, ticks: first, base: TimeBase::MPEG }
 }
 
 /// The usual distance between two pictures.
-pub(super) fn frame_ticks(track: &VideoTrack) -> i64 {
+pub fn frame_ticks(track: &VideoTrack) -> i64 {
     let frames = track.units.iter().filter(|unit| !unit.second_field);
     let mut times: Vec<i64> = frames.map(|unit: &AccessUnit| unit.pts).collect();
     times.sort_unstable();

@@ -2,7 +2,7 @@
 //! between them. Pure.
 
 use super::Holes;
-use super::plan::{Source, anchor, frame_ticks, video};
+use super::plan::{Place, Source, frame_ticks, video};
 use crate::base::time::{ROUNDING_MICROS, SECOND, TimeBase};
 use crate::base::{Error, Result, Span, Timestamp};
 use std::ops::Range;
@@ -75,7 +75,7 @@ pub fn run(
     let mut frame = 0;
     for source in &sources[place.clone()] {
         let track = video(source)?;
-        let anchor = anchor(source, track);
+        let Some(anchor) = source.anchor() else { continue };
         frame = frame_ticks(track);
         let shown = track.units.iter().filter(|unit| !unit.second_field && anchor.is_inside(unit.pts, span));
         starts.extend(shown.map(|unit| anchor.wall_of(unit.pts)));
@@ -99,6 +99,19 @@ pub fn run(
     }))
 }
 
+/// The picture of a span that is shown first, or last.
+pub fn outermost(sources: &[Source<'_>], span: Span, last: bool) -> Option<Place> {
+    let shown = |source: usize| {
+        let (track, anchor) = (sources[source].index.video.as_ref()?, sources[source].anchor()?);
+        let units = track.units.iter().enumerate();
+        let inside = units.filter(|(_, unit)| !unit.second_field && anchor.is_inside(unit.pts, span));
+        let chosen = if last { inside.max_by_key(|it| it.1.pts) } else { inside.min_by_key(|it| it.1.pts) };
+        chosen.map(|(unit, _)| Place { source, unit })
+    };
+    let mut sources = 0..sources.len();
+    if last { sources.rev().find_map(shown) } else { sources.find_map(shown) }
+}
+
 /// Lays out a cut of `ranges`; `transitions` holds, for each range and the next, how long both are seen together in
 /// microseconds, `None` for a hard cut.
 ///
@@ -113,20 +126,21 @@ pub fn sequence(ranges: &[Available], transitions: &[Option<i64>], holes: Holes)
         let (before, after) = (transition(number.checked_sub(1)), transition(Some(number)));
         let after = after.filter(|_| number + 1 < ranges.len());
         let gaps = gaps(range, holes);
-        let mut spans: Vec<(Span, u64)> = range.runs.iter().map(|run| (run.span, run.pictures)).collect();
+        // The sources of a run end with it, so that its span may reach as far as the range does.
+        let mut spans: Vec<(Span, u64)> = range.runs.iter().map(|run| (range.span, run.pictures)).collect();
         let mut took = 0;
         if let (Some(micros), Some(run)) = (before, range.runs.first()) {
             let held = gaps.iter().any(|gap| gap.before == Some(0) && gap.pictures > 0);
             let count = if held { 0 } else { run.first(micros) };
             let end = usize::try_from(count).ok().and_then(|it| run.head.get(it).copied());
-            let end = end.unwrap_or(run.span.end);
+            let end = end.unwrap_or(range.span.end);
             if count == 0 {
                 let have = if held { 0 } else { run.pictures as i64 * run.frame };
                 return Err(too_long(number, micros, number - 1, have, "at its start"));
             }
             let right =
-                Taken { range: number, run: 0, span: Span::new(run.span.start, end), pictures: count };
-            (spans[0], took) = ((Span::new(end, run.span.end), run.pictures - count), count);
+                Taken { range: number, run: 0, span: Span::new(range.span.start, end), pictures: count };
+            (spans[0], took) = ((Span::new(end, range.span.end), run.pictures - count), count);
             if let Some(left) = left.take() {
                 items.push(Item::Mix { transition: number - 1, left, right });
             }
@@ -148,7 +162,7 @@ pub fn sequence(ranges: &[Available], transitions: &[Option<i64>], holes: Holes)
             trail = Some(Taken {
                 range: number,
                 run: last,
-                span: Span::new(start, run.span.end),
+                span: Span::new(start, range.span.end),
                 pictures: count,
             });
             spans[last] = (Span::new(spans[last].0.start, start), spans[last].1 - count);

@@ -34,6 +34,12 @@ impl SmartCache {
         cell
     }
 
+    /// A cut that is prepared.
+    pub(super) fn find(&self, key: &str) -> Option<Arc<SmartCut>> {
+        let cuts = self.cuts.lock();
+        cuts.iter().find(|(kept, _)| kept == key).and_then(|(_, cell)| cell.get().cloned())
+    }
+
     /// Forgets cuts asked for longest ago until the edges of the rest are within `limit`; gives what is held then.
     pub(super) fn trim(&self, limit: u64) -> u64 {
         let mut cuts = self.cuts.lock();

@@ -1,21 +1,22 @@
 //! From ranges on the wall clock to the segments they are drawn from.
 
 use crate::archive::{Archive, Item, Segment, SegmentKind, Selection};
-use crate::base::{Error, Result, Span};
+use crate::base::{Error, Kind, Result, Span, Token};
+use crate::media::cut::Holes;
 use crate::media::cut::edge::Elementary;
-use crate::media::cut::plan::{Place, Source};
+use crate::media::cut::plan::{self, Place, Source};
 use crate::media::index::ElementaryReader;
 use crate::media::ts::ProgramFacts;
 use crate::render::index::SegmentIndex;
 use crate::render::{Parts, clips};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A range with what the archive has for it.
 pub(super) struct Drawn {
     pub span: Span,
-    pub selection: Selection,
     /// The selection's segments, with those it continues and that continue it.
     pub segments: Vec<Segment>,
     /// Whether nothing is missing before each.
@@ -23,7 +24,7 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    pub fn new(archive: &Archive, span: Span, selection: Selection) -> Result<Self> {
+    pub fn new(archive: &Archive, span: Span, selection: &Selection) -> Result<Self> {
         let (mut segments, mut joined) = (Vec::new(), Vec::new());
         let first = selection.segments().next();
         if let Some(before) = first.map(|it| clips::segment_before(archive, it)).transpose()?.flatten() {
@@ -47,12 +48,56 @@ impl Drawn {
             segments.push(after);
             joined.push(true);
         }
-        Ok(Self { span, selection, segments, joined })
+        Ok(Self { span, segments, joined })
     }
 
-    /// The sources of a plan, which `indexes` are those of.
-    pub fn sources<'a>(&'a self, indexes: &'a [SegmentIndex]) -> Vec<Source<'a>> {
-        let all = self.segments.iter().zip(indexes).zip(&self.joined);
+    /// The indexes of the segments. Segments that cannot be read are holes from then on.
+    ///
+    /// # Errors
+    /// `damaged-media`, naming the segment, where holes are refused or nothing is left.
+    pub fn indexes(&mut self, render: &Parts, holes: Holes, token: &Token) -> Result<Vec<SegmentIndex>> {
+        let indexes = render.indexes(&self.segments, token)?;
+        let (mut kept, mut lost, mut first) = (Vec::new(), false, None);
+        let all = std::mem::take(&mut self.segments).into_iter().zip(std::mem::take(&mut self.joined));
+        for ((segment, joined), index) in all.zip(indexes) {
+            let pictures =
+                |it: &SegmentIndex| it.index.video.as_ref().is_some_and(|track| !track.units.is_empty());
+            let fault = match index {
+                Ok(index) if pictures(&index) => {
+                    kept.push(index);
+                    self.segments.push(segment);
+                    self.joined.push(joined && !lost);
+                    lost = false;
+                    continue;
+                }
+                Ok(_) => Error::damaged("it holds no picture"),
+                Err(error) => error,
+            };
+            lost = true;
+            // Those beside the span only lend to it.
+            let inside = segment.start() < self.span.end && segment.end() > self.span.start;
+            if inside && first.is_none() {
+                let detail = format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
+                first = Some(Error { detail, ..fault });
+            }
+        }
+        match first {
+            Some(error) if holes == Holes::Refuse || kept.is_empty() => Err(error),
+            _ => Ok(kept),
+        }
+    }
+
+    /// The segments between holes.
+    pub fn runs(&self) -> Vec<Range<usize>> {
+        let mut at = 0;
+        let starts = (0..self.joined.len()).filter(|it| *it > 0 && !self.joined[*it]);
+        let ends = starts.chain([self.joined.len()]);
+        ends.map(|end| std::mem::replace(&mut at, end)..end).filter(|run| !run.is_empty()).collect()
+    }
+
+    /// The sources of a plan of some of the segments, which `indexes` are those of.
+    pub fn sources<'a>(&self, run: Range<usize>, indexes: &'a [SegmentIndex]) -> Vec<Source<'a>> {
+        let all = self.segments[run.clone()].iter().zip(indexes).zip(&self.joined[run]);
         all.map(|((segment, index), joined)| Source {
             index: &index.index,
             wall: segment.start(),
@@ -61,7 +106,39 @@ impl Drawn {
         })
         .collect()
     }
+
+    /// Takes in the segments to either side up to the closed keyframes around the span.
+    pub fn widen(&mut self, render: &Parts, holes: Holes, token: &Token) -> Result<()> {
+        for _ in 0..REACH {
+            let indexes = self.indexes(render, holes, token)?;
+            let lacks = plan::lacks(&self.sources(0..indexes.len(), &indexes), self.span)?;
+            let (first, last) = (self.segments.first().cloned(), self.segments.last().cloned());
+            let before = first.filter(|_| lacks.before).map(|it| clips::segment_before(&render.archive, &it));
+            let after = last.filter(|_| lacks.after).map(|it| clips::segment_after(&render.archive, &it));
+            let (before, after) = (before.transpose()?.flatten(), after.transpose()?.flatten());
+            if before.is_none() && after.is_none() {
+                return Ok(());
+            }
+            if let Some(segment) = before {
+                self.segments.insert(0, segment);
+                self.joined.insert(0, false);
+                self.joined[1] = true;
+            }
+            if let Some(segment) = after {
+                self.segments.push(segment);
+                self.joined.push(true);
+            }
+        }
+        let detail = format!(
+            "there is no closed keyframe within {REACH} segments of the range of {}; ask for type=smart, which encodes edges",
+            self.span.start
+        );
+        Err(Error::new(Kind::Unsupported, "no-keyframe", detail).with_parameter("type"))
+    }
 }
+
+/// Segments looked through on either side of a range for a closed keyframe.
+const REACH: usize = 16;
 
 /// Coded pictures and sound out of segments, each segment read once while it is needed.
 pub(super) struct Opened<'a> {
@@ -75,8 +152,8 @@ pub(super) struct Opened<'a> {
 const OPENED: usize = 4;
 
 impl<'a> Opened<'a> {
-    pub fn new(render: &'a Parts, range: &'a Drawn, indexes: &'a [SegmentIndex]) -> Self {
-        Self { render, segments: &range.segments, indexes, kept: Mutex::default() }
+    pub fn new(render: &'a Parts, segments: &'a [Segment], indexes: &'a [SegmentIndex]) -> Self {
+        Self { render, segments, indexes, kept: Mutex::default() }
     }
 
     fn bytes(&self, source: usize) -> Result<Arc<Vec<u8>>> {

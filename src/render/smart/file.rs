@@ -9,6 +9,11 @@ use parking_lot::Mutex;
 /// How the bytes of a part come to be what the file holds. The same input gives the same bytes.
 pub(super) trait Recipe: Send + Sync {
     fn make(&self, source: Vec<u8>) -> Result<Bytes>;
+
+    /// Bytes it holds itself.
+    fn held(&self) -> u64 {
+        0
+    }
 }
 
 /// Where a part comes from.
@@ -54,9 +59,12 @@ impl Layout {
 
     /// Bytes made beforehand, which stay in memory as long as the cut.
     pub fn held(&self) -> u64 {
-        let held = |part: &Part| match &part.origin {
-            Origin::Held(bytes) => bytes.len() as u64,
-            Origin::Segment(_) => 0,
+        let held = |part: &Part| {
+            let origin = match &part.origin {
+                Origin::Held(bytes) => bytes.len() as u64,
+                Origin::Segment(_) => 0,
+            };
+            origin + part.recipe.as_ref().map_or(0, |recipe| recipe.held())
         };
         self.parts.iter().map(held).sum()
     }

@@ -3,6 +3,7 @@
 
 mod assemble;
 mod cache;
+mod compose;
 mod draw;
 mod file;
 mod receipt;
@@ -13,22 +14,22 @@ pub use receipt::Receipt;
 
 use super::bytes::ByteSource;
 use super::{Render, Wanted, playlist, select, within};
-use crate::base::{Result, Token};
-use crate::media::cut::edge::{EdgeMaker, EdgeSettings};
-use crate::media::cut::plan::{MAX_ENCODED, Part, plan, refuse};
+use crate::base::{Error, Result, Token};
+use crate::media::cut::edge::EdgeSettings;
 use crate::pool::Lane;
-use assemble::{Assembler, Made, Whole};
+use assemble::Assembler;
 use base64::Engine;
 use bytes::Bytes;
-use draw::{Drawn, Opened};
+use compose::{Score, compose};
+use draw::Drawn;
 use file::Layout;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 use transport::TransportStream;
 
 /// Changes whenever the same request gives other bytes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Output time of the first picture: the source's clock runs up to a second ahead of its pictures.
 const FIRST_AT: i64 = 2 * 90_000;
@@ -41,12 +42,69 @@ pub struct SmartCut {
     layout: Layout,
     tag: String,
     pub receipt: Receipt,
+    /// Time spent on the plan, and on what is made of it.
+    pub planning: Duration,
+    pub making: Duration,
+}
+
+/// How a smart cut treats the ends of its ranges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ends {
+    /// Exactly the pictures asked for; those that cannot be copied are encoded.
+    Exact,
+    /// From the closed keyframe before to the one behind; nothing is encoded.
+    Keyframes,
+}
+
+/// A prepared cut as it is handed out.
+pub struct Prepared {
+    pub cut: Arc<SmartCut>,
+    /// It had been prepared before.
+    pub cached: bool,
 }
 
 impl Render {
     /// A smart cut, prepared: its length is known and its edges are made.
-    pub async fn smart_cut(&self, wanted: Wanted) -> Result<Arc<SmartCut>> {
+    pub async fn smart_cut(&self, wanted: Wanted, ends: Ends) -> Result<Prepared> {
+        let score = self.score(wanted, ends).await?;
+        let tag = self.tag_of(&score);
+        let cell = self.smart.cell(&tag);
+        let cached = cell.initialized();
+        let cut = cell.get_or_try_init(|| async {
+            let render = self.clone();
+            let work = move |token: &Token| SmartCut::prepare(&render, score, tag, token).map(Arc::new);
+            self.work(work).await
+        });
+        let cut = cut.await.cloned();
+        let held = self.smart.trim(self.config.cut.edge_cache.0);
+        self.metrics.cut_edge_bytes.set(held as i64);
+        Ok(Prepared { cut: cut?, cached })
+    }
+
+    /// What a smart cut holds; nothing is encoded to know it.
+    pub async fn smart_receipt(&self, wanted: Wanted, ends: Ends) -> Result<Receipt> {
+        let score = self.score(wanted, ends).await?;
+        if let Some(cut) = self.smart.find(&self.tag_of(&score)) {
+            return Ok(cut.receipt.clone());
+        }
+        let render = self.clone();
+        self.work(move |token| Ok(compose(&render, score, None, token)?.receipt.close(None))).await
+    }
+
+    /// Runs what prepares a cut.
+    async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Token) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let deadline = self.config.cut.deadline.0;
+        let work = move |token: &Token| work(&token.child_with_deadline(deadline));
+        self.pool.submit(Lane::Interactive, &self.stop, work)?.await
+    }
+
+    /// What the archive has for a cut.
+    async fn score(&self, wanted: Wanted, ends: Ends) -> Result<Score> {
         let limit = self.config.cut.max_span;
+        let (transitions, holes) = (wanted.transitions.clone(), wanted.holes);
         let drawn = self
             .ask(move |archive, token| {
                 let mut drawn = Vec::new();
@@ -56,34 +114,31 @@ impl Render {
                         playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
                     let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
                     within(span, limit, "Range")?;
-                    drawn.push(Drawn::new(archive, span, selection)?);
+                    drawn.push(Drawn::new(archive, span, &selection)?);
                 }
                 Ok(drawn)
             })
             .await?;
-        let tag = self.tag_of(&drawn);
-        let cell = self.smart.cell(&tag);
-        let cut = cell.get_or_try_init(|| async {
-            let render = self.clone();
-            let deadline = self.config.cut.deadline.0;
-            let work = move |token: &Token| {
-                let token = token.child_with_deadline(deadline);
-                SmartCut::prepare(&render, drawn, tag, &token).map(Arc::new)
-            };
-            self.pool.submit(Lane::Interactive, &self.stop, work)?.await
-        });
-        let cut = cut.await.cloned();
-        let held = self.smart.trim(self.config.cut.edge_cache.0);
-        self.metrics.cut_edge_bytes.set(held as i64);
-        cut
+        let score = Score { drawn, transitions, holes, ends };
+        if ends == Ends::Exact {
+            return Ok(score);
+        }
+        let render = self.clone();
+        let widen = move |token: &Token| {
+            let mut score = score;
+            score.drawn.iter_mut().try_for_each(|range| range.widen(&render, holes, token))?;
+            Ok(score)
+        };
+        self.work(widen).await
     }
 
-    fn tag_of(&self, drawn: &[Drawn]) -> String {
+    fn tag_of(&self, score: &Score) -> String {
         let mut digest = Sha256::new();
         digest.update(FORMAT.to_le_bytes());
         digest.update(self.edge_settings().preset.as_bytes());
         digest.update(self.edge_settings().crf.to_le_bytes());
-        for range in drawn {
+        digest.update(format!("{:?} {:?} {:?}", score.ends, score.holes, score.transitions).as_bytes());
+        for range in &score.drawn {
             digest.update(range.span.to_string().as_bytes());
             for segment in &range.segments {
                 digest.update(segment.channel().as_str().as_bytes());
@@ -101,49 +156,14 @@ impl Render {
 }
 
 impl SmartCut {
-    fn prepare(render: &Render, drawn: Vec<Drawn>, tag: String, token: &Token) -> Result<Self> {
-        let settings = render.edge_settings();
-        let mut receipt = Receipt::default();
-        let mut file: Box<dyn Assembler> = Box::new(TransportStream::new(render.clone()));
-        let (mut at, mut sound_at) = (FIRST_AT, Vec::new());
-        for range in &drawn {
-            let indexes = render.indexes(&range.segments, token)?;
-            let sources = range.sources(&indexes);
-            let plan = plan(&sources, range.span, at, &sound_at)?;
-            let opened = Opened::new(render, range, &indexes);
-            let maker =
-                EdgeMaker { plan: &plan, sources: &sources, elementary: &opened, settings: &settings, token };
-            for part in plan.parts() {
-                match part {
-                    Part::Whole { source } => file.whole(Whole {
-                        segment: &range.segments[source],
-                        index: &indexes[source],
-                        shift: plan.shifts[source],
-                    })?,
-                    Part::Edge { pieces, sources } => {
-                        let first = &indexes[sources.start].index;
-                        let video = first.video.iter().map(|track| track.pid);
-                        file.made(Made {
-                            pids: video.chain(first.audio.iter().map(|track| track.pid)).collect(),
-                            program: opened.program(sources.start)?,
-                            samples: maker.samples(pieces, sources)?,
-                        })?;
-                        if file.held() > MAX_EDGE_BYTES {
-                            return Err(refuse("the edges of the ranges hold more than 256 MiB"));
-                        }
-                    }
-                }
-            }
-            receipt.add(range, &indexes, &plan);
-            if receipt.encoded_frames > MAX_ENCODED {
-                return Err(refuse("the source has too few keyframes to copy from"));
-            }
-            render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(plan.encoded);
-            (at, sound_at) = (plan.end, plan.sound_ends);
-        }
-        let layout = file.finish()?;
-        receipt.bytes = layout.length();
-        Ok(Self { layout, tag, receipt })
+    fn prepare(render: &Render, score: Score, tag: String, token: &Token) -> Result<Self> {
+        let since = Instant::now();
+        let file: Box<dyn Assembler> = Box::new(TransportStream::new(render.clone()));
+        let composed = compose(render, score, Some(file), token)?;
+        let layout = composed.file.ok_or_else(|| Error::internal("a cut without a file"))?.finish()?;
+        let planning = since.elapsed().saturating_sub(composed.making);
+        let receipt = composed.receipt.close(Some(layout.length()));
+        Ok(Self { layout, tag, receipt, planning, making: composed.making })
     }
 
     /// Bytes of the edges, which are held as long as the cut.

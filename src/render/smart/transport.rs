@@ -1,11 +1,13 @@
 //! A cut as MPEG-TS: segments patched in place, and what is made between them.
 
-use super::assemble::{Assembler, Made, Whole};
+use super::assemble::{Assembler, Fill, Made, Whole};
 use super::file::{Layout, Origin, Part, Recipe, changed};
 use crate::base::{Error, Result};
 use crate::media::ts::{ContinuityCounters, CounterProfile, Patch, TsWriter};
 use crate::render::Render;
 use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
 
 pub(super) struct TransportStream {
     layout: Layout,
@@ -38,6 +40,39 @@ impl Recipe for Patched {
     }
 }
 
+/// A part of a filling, written while it is read.
+struct Woven {
+    fill: Arc<Fill>,
+    part: Range<u64>,
+    counters: ContinuityCounters,
+}
+
+impl Recipe for Woven {
+    fn make(&self, _: Vec<u8>) -> Result<Bytes> {
+        let made = self.fill.made(self.part.clone());
+        Ok(write(made, self.counters.clone())?.0.into())
+    }
+
+    fn held(&self) -> u64 {
+        // The parts share one filling.
+        if self.part.start == 0 { self.fill.filling.held() } else { 0 }
+    }
+}
+
+/// Samples as transport packets that number on from `counters`, and the counters behind them.
+fn write(made: Made, counters: ContinuityCounters) -> Result<(Vec<u8>, ContinuityCounters)> {
+    let mut streams = Vec::with_capacity(made.pids.len());
+    for pid in &made.pids {
+        let found = made.program.streams.iter().position(|it| it.pid == *pid);
+        streams.push(found.ok_or_else(|| Error::damaged("a stream is missing from the program tables"))?);
+    }
+    let mut writer = TsWriter::new(made.program, counters)?;
+    for sample in made.samples {
+        writer.write_unit(streams[sample.track], sample.pts, sample.dts, sample.key, &sample.bytes)?;
+    }
+    Ok(writer.finish())
+}
+
 impl TransportStream {
     fn push(&mut self, origin: Origin, shift: i64, profile: &CounterProfile) {
         let patch = Patch { shift_90k: shift, joined: true };
@@ -54,18 +89,21 @@ impl Assembler for TransportStream {
     }
 
     fn made(&mut self, made: Made) -> Result<()> {
-        let mut streams = Vec::with_capacity(made.pids.len());
-        for pid in &made.pids {
-            let found = made.program.streams.iter().position(|it| it.pid == *pid);
-            streams.push(found.ok_or_else(|| Error::damaged("a stream is missing from the program tables"))?);
-        }
-        let mut writer = TsWriter::new(made.program, ContinuityCounters::default())?;
-        for sample in made.samples {
-            writer.write_unit(streams[sample.track], sample.pts, sample.dts, sample.key, &sample.bytes)?;
-        }
-        let bytes = writer.finish().0;
+        let bytes = write(made, ContinuityCounters::default())?.0;
         let profile = CounterProfile::of(&bytes)?;
         self.push(Origin::Held(bytes.into()), 0, &profile);
+        Ok(())
+    }
+
+    fn fill(&mut self, fill: Arc<Fill>) -> Result<()> {
+        for part in fill.parts() {
+            let recipe =
+                Woven { fill: Arc::clone(&fill), part: part.clone(), counters: self.counters.clone() };
+            let (bytes, counters) = write(fill.made(part), self.counters.clone())?;
+            let (origin, length) = (Origin::Held(Bytes::new()), bytes.len() as u64);
+            self.layout.push(Part { origin, recipe: Some(Box::new(recipe)), length });
+            self.counters = counters;
+        }
         Ok(())
     }
 

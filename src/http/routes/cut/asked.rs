@@ -15,6 +15,8 @@ pub(super) enum Type {
     Rough,
     /// Exactly the frames asked for; all but the edges taken over as they are.
     Smart,
+    /// From keyframe to keyframe, nothing encoded.
+    Copy,
     /// Exactly the frames asked for, encoded anew.
     Full,
 }
@@ -33,14 +35,20 @@ impl Asked {
         let (channel, quality) = (path.channel(1)?, path.quality_without(2, ".ts")?);
         let query = Query::of(request);
         let ranges = ranges(&query)?;
-        let holes = holes(&query)?;
         let (kind, coding) = (kind(&query)?, coding(&query)?);
+        let holes = holes(&query, kind)?;
         // Rough cuts are source footage for later editing: a transition has nothing to say there.
         let transitions = if kind == Type::Rough {
             vec![None; ranges.len() - 1]
         } else {
             transitions(&query, ranges.len())?
         };
+        if kind == Type::Copy && transitions.iter().any(Option::is_some) {
+            let detail = "a cut of type=copy encodes nothing, so that it has no transitions; use smart";
+            return Err(
+                Error::new(Kind::Unsupported, "unsupported-transition", detail).with_parameter("transition")
+            );
+        }
         let receipt = query.boolean("receipt")? || wants_json(request);
         let wanted =
             Wanted { channel, quality, ranges, transitions, holes, container: Container::TransportStream };
@@ -110,16 +118,18 @@ fn transitions(query: &Query, ranges: usize) -> Result<Vec<Option<Transition>>> 
 }
 
 /// `holes`, or else `allow_holes`, which is older.
-fn holes(query: &Query) -> Result<Holes> {
+fn holes(query: &Query, kind: Type) -> Result<Holes> {
     let allowed = query.boolean("allow_holes")?;
     match query.text("holes")? {
         None if allowed => Ok(Holes::Skip),
         None | Some("refuse") => Ok(Holes::Refuse),
         Some("skip") => Ok(Holes::Skip),
-        Some("freeze" | "black") => {
-            let detail = "holes takes refuse and skip; freeze and black are not supported yet";
+        Some("freeze" | "black") if kind != Type::Smart => {
+            let detail = "this type takes refuse and skip for holes: what fills a hole is encoded; use smart";
             Err(Error::new(Kind::Unsupported, "unsupported-holes", detail).with_parameter("holes"))
         }
+        Some("freeze") => Ok(Holes::Freeze),
+        Some("black") => Ok(Holes::Black),
         Some(_) => {
             let detail = "holes must be one of: refuse, skip, freeze, black";
             Err(Error::invalid("invalid-holes", "holes", detail))
@@ -135,12 +145,11 @@ fn kind(query: &Query) -> Result<Type> {
         None | Some("smart" | "fast") => Ok(Type::Smart),
         Some("mpegts") => Ok(Type::Full),
         Some("rough") => Ok(Type::Rough),
+        Some("copy") => Ok(Type::Copy),
         Some("mp4") => unsupported(
             "mp4 type has been disabled due to the load it causes; use smart, rough or mpegts".into(),
         ),
-        Some(known @ ("webm" | "copy")) => {
-            unsupported(format!("type {known} is not supported yet; use smart, rough or mpegts"))
-        }
+        Some("webm") => unsupported("type webm is not supported yet; use smart, rough or mpegts".into()),
         Some(other) => {
             // What a client made up is quoted, but not at length.
             let other: String = other.chars().take(40).collect();

@@ -7,11 +7,11 @@ use crate::base::Error;
 use crate::http::body::{self, Reader};
 use crate::http::error::Document;
 use crate::render::bytes::Made;
-use crate::render::smart::SmartCut;
+use crate::render::smart::{Ends, Prepared};
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use asked::{Asked, Type};
-use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 const MPEG_TS: &str = "video/mp2t";
 
@@ -37,16 +37,25 @@ const MPEG_TS: &str = "video/mp2t";
         content_type = "application/problem+json"),
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
 pub async fn cut(request: HttpRequest, app: App) -> Answer {
+    let since = Instant::now();
     let asked = Asked::of(&request)?;
     let wanted = asked.wanted;
     match asked.kind {
         Type::Rough => {
             return body::file(&request, reader(&app), app.rough_cut(wanted).await?, MPEG_TS).await;
         }
-        Type::Smart => match app.smart_cut(wanted.clone()).await {
-            // What cannot be copied is encoded, unless only the receipt was asked for.
-            Err(error) if error.code == "unsupported-source" && !asked.receipt => {}
-            cut => return smart(&request, &app, cut?, asked.receipt).await,
+        Type::Smart | Type::Copy if asked.receipt => {
+            let receipt = app.smart_receipt(wanted, ends(asked.kind)).await?;
+            let text = serde_json::to_vec(&receipt).map_err(|fault| Error::internal(fault.to_string()))?;
+            return Ok(body::made(&request, "application/json", Made::new(text)));
+        }
+        Type::Copy => {
+            return smart(&request, &app, app.smart_cut(wanted, Ends::Keyframes).await?, since).await;
+        }
+        Type::Smart => match app.smart_cut(wanted.clone(), Ends::Exact).await {
+            // What cannot be copied is encoded.
+            Err(error) if error.code == "unsupported-source" => {}
+            cut => return smart(&request, &app, cut?, since).await,
         },
         Type::Full => {}
     }
@@ -61,16 +70,22 @@ fn reader(app: &App) -> Reader {
     Reader { pool: app.pool.clone(), token: app.stop.clone() }
 }
 
-/// A smart cut, or its receipt.
-async fn smart(request: &HttpRequest, app: &App, cut: Arc<SmartCut>, receipt: bool) -> Answer {
-    if receipt {
-        let text = serde_json::to_vec(&cut.receipt).map_err(|fault| Error::internal(fault.to_string()))?;
-        return Ok(body::made(request, "application/json", Made::new(text)));
-    }
+fn ends(kind: Type) -> Ends {
+    if kind == Type::Copy { Ends::Keyframes } else { Ends::Exact }
+}
+
+/// A smart cut, with what it holds and what it took in its headers.
+async fn smart(request: &HttpRequest, app: &App, prepared: Prepared, since: Instant) -> Answer {
+    let Prepared { cut, cached } = prepared;
+    let millis = |it: Duration| format!("{:.3}", it.as_secs_f64() * 1000.0);
+    let work = format!("plan;dur={}, edges;dur={}, ", millis(cut.planning), millis(cut.making));
+    let (hit, work) = if cached { ("hit", "") } else { ("miss", &*work) };
     let summary = [
         ("moviola-frames", cut.receipt.frames.to_string()),
         ("moviola-encoded-frames", cut.receipt.encoded_frames.to_string()),
         ("moviola-duration", format!("{:.6}", cut.receipt.duration)),
+        // W3C Server Timing, §3.
+        ("server-timing", format!("cache;desc={hit}, {work}total;dur={}", millis(since.elapsed()))),
     ];
     let mut answer = body::file(request, reader(app), cut, MPEG_TS).await?;
     for (name, value) in summary {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::media::timeline::is_inside;
 use proptest::prelude::*;
 
 const TICKS: i64 = 3_600;
@@ -35,9 +36,9 @@ fn range(from: i64, to: i64, missing: &[Range<i64>]) -> Available {
 }
 
 /// The pictures of a part, by number.
-fn pictures(taken: &Taken) -> Vec<i64> {
-    let number = |at: Timestamp| (at - ZERO).div_euclid(MICROS);
-    (number(taken.span.start)..number(taken.span.end)).collect()
+fn pictures(taken: &Taken, ranges: &[Available]) -> Vec<i64> {
+    let starts = ranges[taken.range].runs[taken.run].head.iter();
+    starts.filter(|at| is_inside(**at, taken.span)).map(|at| (*at - ZERO).div_euclid(MICROS)).collect()
 }
 
 proptest! {
@@ -83,7 +84,7 @@ proptest! {
         for item in &items {
             match item {
                 Item::Range(taken) => {
-                    let it = pictures(taken);
+                    let it = pictures(taken, &ranges);
                     prop_assert_eq!(it.len() as u64, taken.pictures);
                     length += it.len() as i64 * TICKS;
                     seen[taken.range].extend(it);
@@ -99,8 +100,8 @@ proptest! {
                     prop_assert_eq!(left.pictures as i64 * MICROS, wanted[*transition].unwrap());
                     prop_assert_eq!(right.pictures, left.pictures);
                     length += left.pictures as i64 * TICKS;
-                    seen[left.range].extend(pictures(left));
-                    seen[right.range].extend(pictures(right));
+                    seen[left.range].extend(pictures(left, &ranges));
+                    seen[right.range].extend(pictures(right, &ranges));
                 }
             }
         }

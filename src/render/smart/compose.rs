@@ -1,0 +1,276 @@
+//! Composes a cut: what follows what, each part planned, and made where it goes into a file.
+
+use super::assemble::{Assembler, Fill, Made, Whole};
+use super::draw::{Drawn, Opened};
+use super::receipt::{Hole, Receipt, Seen};
+use super::{Ends, FIRST_AT, MAX_EDGE_BYTES};
+use crate::base::{Error, Result, Span, Token};
+use crate::media::cut::edge::{EdgeMaker, EdgeSettings};
+use crate::media::cut::filling::{self, Filling, Look, Stretch};
+use crate::media::cut::plan::{MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, refuse};
+use crate::media::cut::sequence::{self, Available, Item, Taken, sequence};
+use crate::media::cut::{Holes, Transition};
+use crate::render::Render;
+use crate::render::index::SegmentIndex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What is composed.
+pub(super) struct Score {
+    pub drawn: Vec<Drawn>,
+    /// Between each range and the next.
+    pub transitions: Vec<Option<Transition>>,
+    pub holes: Holes,
+    pub ends: Ends,
+}
+
+/// Ranges whose indexes are held: the two sides of a transition.
+const HELD: usize = 2;
+
+pub(super) struct Composer<'a> {
+    render: &'a Render,
+    token: &'a Token,
+    settings: EdgeSettings,
+    score: Score,
+    available: Vec<Available>,
+    held: VecDeque<(usize, Arc<Vec<SegmentIndex>>)>,
+    /// `None` plans, and makes nothing.
+    file: Option<Box<dyn Assembler>>,
+    /// Where the output has got to, in ticks of 90 kHz, and where its sound ends, by track.
+    at: i64,
+    sound_at: Vec<Option<i64>>,
+    receipt: Receipt,
+    /// Time spent on what is made.
+    making: Duration,
+}
+
+/// A cut composed.
+pub(super) struct Composed {
+    pub receipt: Receipt,
+    pub file: Option<Box<dyn Assembler>>,
+    pub making: Duration,
+}
+
+/// Composes a cut into `file`; without one it is planned only.
+pub(super) fn compose(
+    render: &Render,
+    score: Score,
+    file: Option<Box<dyn Assembler>>,
+    token: &Token,
+) -> Result<Composed> {
+    let mut composer = Composer {
+        render,
+        token,
+        settings: render.edge_settings(),
+        receipt: Receipt::new(score.holes),
+        score,
+        available: Vec::new(),
+        held: VecDeque::new(),
+        file,
+        at: FIRST_AT,
+        sound_at: Vec::new(),
+        making: Duration::ZERO,
+    };
+    composer.survey()?;
+    let lengths: Vec<Option<i64>> =
+        composer.score.transitions.iter().map(|it| it.as_ref().map(|it| it.micros)).collect();
+    for item in sequence(&composer.available, &lengths, composer.score.holes)? {
+        composer.token.check()?;
+        match item {
+            Item::Range(taken) => composer.range(taken)?,
+            Item::Hole { range, missing, run, after, pictures, ticks } => {
+                composer.hole(Gap { range, missing, run, after, pictures, ticks })?;
+            }
+            Item::Mix { .. } => return Err(Error::internal("a transition in a smart cut")),
+        }
+        composer.check()?;
+    }
+    let Composer { receipt, file, making, .. } = composer;
+    Ok(Composed { receipt, file, making })
+}
+
+/// A hole of a range; see [`Item::Hole`].
+struct Gap {
+    range: usize,
+    missing: Span,
+    run: usize,
+    after: bool,
+    pictures: u64,
+    ticks: i64,
+}
+
+/// A run of a range with all that is needed to plan and to make it.
+struct Scene {
+    range: usize,
+    run: std::ops::Range<usize>,
+    indexes: Arc<Vec<SegmentIndex>>,
+}
+
+impl Scene {
+    fn indexes(&self) -> &[SegmentIndex] {
+        &self.indexes[self.run.clone()]
+    }
+}
+
+impl Composer<'_> {
+    /// Looks what there is of every range.
+    fn survey(&mut self) -> Result<()> {
+        let lengths = |at: Option<usize>| {
+            let transition = at.and_then(|at| self.score.transitions.get(at)?.as_ref());
+            transition.map_or(0, |it| it.micros)
+        };
+        let wanted: Vec<(i64, i64)> =
+            (0..self.score.drawn.len()).map(|it| (lengths(it.checked_sub(1)), lengths(Some(it)))).collect();
+        for (number, wanted) in wanted.into_iter().enumerate() {
+            self.token.check()?;
+            let holes = self.score.holes;
+            let range = &mut self.score.drawn[number];
+            let indexes = range.indexes(self.render, holes, self.token)?;
+            let mut runs = Vec::new();
+            let all = range.sources(0..indexes.len(), &indexes);
+            for run in range.runs() {
+                runs.extend(sequence::run(&all, run, range.span, wanted)?);
+            }
+            if runs.is_empty() {
+                return Err(super::super::no_content(range.span));
+            }
+            self.available.push(Available { span: range.span, runs });
+            self.hold(number, Arc::new(indexes));
+        }
+        Ok(())
+    }
+
+    fn hold(&mut self, range: usize, indexes: Arc<Vec<SegmentIndex>>) {
+        self.held.push_back((range, indexes));
+        while self.held.len() > HELD {
+            self.held.pop_front();
+        }
+    }
+
+    fn scene(&mut self, range: usize, run: usize) -> Result<Scene> {
+        let run = self.available[range].runs[run].sources.clone();
+        let held = self.held.iter().find(|(number, _)| *number == range).map(|(_, it)| Arc::clone(it));
+        let indexes = match held {
+            Some(indexes) => indexes,
+            None => {
+                let holes = self.score.holes;
+                let indexes = Arc::new(self.score.drawn[range].indexes(self.render, holes, self.token)?);
+                self.hold(range, Arc::clone(&indexes));
+                indexes
+            }
+        };
+        if indexes.len() < run.end {
+            return Err(super::file::changed());
+        }
+        Ok(Scene { range, run, indexes })
+    }
+
+    /// Refuses what would hold too much.
+    fn check(&self) -> Result<()> {
+        if self.receipt.cost.pictures_encoded > MAX_ENCODED {
+            return Err(refuse("the source has too few keyframes to copy from"));
+        }
+        if self.file.as_ref().is_some_and(|file| file.held() > MAX_EDGE_BYTES) {
+            return Err(refuse("the edges of the ranges hold more than 256 MiB"));
+        }
+        Ok(())
+    }
+
+    /// Pictures and sound of the source.
+    fn range(&mut self, taken: Taken) -> Result<()> {
+        let scene = self.scene(taken.range, taken.run)?;
+        let range = &self.score.drawn[scene.range];
+        let indexes = scene.indexes();
+        let sources = range.sources(scene.run.clone(), indexes);
+        let plan = match self.score.ends {
+            Ends::Exact => plan(&sources, taken.span, self.at, &self.sound_at)?,
+            Ends::Keyframes => plan_aligned(&sources, taken.span, self.at, &self.sound_at)?,
+        };
+        let seen = Seen { range, run: scene.run.start, sources: &sources };
+        self.receipt.content(taken.range, &seen, &plan);
+        if let Some(file) = &mut self.file {
+            let segments = &range.segments[scene.run.clone()];
+            let opened = Opened::new(self.render, segments, indexes);
+            let maker = EdgeMaker {
+                plan: &plan,
+                sources: &sources,
+                elementary: &opened,
+                settings: &self.settings,
+                token: self.token,
+            };
+            for part in plan.parts() {
+                match part {
+                    Part::Whole { source } => file.whole(Whole {
+                        segment: &segments[source],
+                        index: &indexes[source],
+                        shift: plan.shifts[source],
+                    })?,
+                    Part::Edge { pieces, sources } => {
+                        let since = Instant::now();
+                        file.made(Made {
+                            pids: pids(&indexes[sources.start]),
+                            program: opened.program(sources.start)?,
+                            samples: maker.samples(pieces, sources)?,
+                        })?;
+                        self.making += since.elapsed();
+                    }
+                }
+            }
+            self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(plan.encoded);
+        }
+        (self.at, self.sound_at) = (plan.end, plan.sound_ends);
+        Ok(())
+    }
+
+    /// A hole, filled or passed over.
+    fn hole(&mut self, gap: Gap) -> Result<()> {
+        let stretch = Stretch {
+            start: self.at,
+            end: self.at + gap.ticks,
+            pictures: gap.pictures,
+            sound_at: self.sound_at.clone(),
+        };
+        let scene = self.scene(gap.range, gap.run)?;
+        let range = &self.score.drawn[scene.range];
+        let indexes = scene.indexes();
+        let sources = range.sources(scene.run.clone(), indexes);
+        let place = sequence::outermost(&sources, range.span, gap.after)
+            .ok_or_else(|| Error::internal("a hole beside nothing"))?;
+        let source = &indexes[place.source].index;
+        let group = filling::group(source.video.as_ref().map_or(0, frame_ticks), gap.pictures);
+        let hole =
+            Hole { missing: gap.missing, output: (stretch.start, stretch.end), frames: gap.pictures, group };
+        let seen = Seen { range, run: scene.run.start, sources: &sources };
+        self.receipt.hole(gap.range, &seen, place, &hole);
+        let look = match self.score.holes {
+            Holes::Freeze => Look::Freeze,
+            Holes::Black => Look::Black,
+            Holes::Refuse | Holes::Skip => return Ok(()),
+        };
+        if gap.pictures == 0 {
+            return Ok(());
+        }
+        if self.score.ends == Ends::Keyframes {
+            return Err(Error::internal("a filling in a cut that encodes nothing"));
+        }
+        self.at = stretch.end;
+        self.sound_at = filling::sound_ends(&source.audio, &stretch);
+        if let Some(file) = &mut self.file {
+            let since = Instant::now();
+            let opened = Opened::new(self.render, &range.segments[scene.run.clone()], indexes);
+            let wanted = (look, gap.pictures);
+            let filling = Filling::new(&sources, place, wanted, &opened, &self.settings, self.token)?;
+            let (program, pids) = (opened.program(place.source)?, pids(&indexes[place.source]));
+            file.fill(Arc::new(Fill { filling, stretch, program, pids }))?;
+            self.making += since.elapsed();
+        }
+        Ok(())
+    }
+}
+
+/// The PID of each track: pictures, then sound.
+fn pids(index: &SegmentIndex) -> Vec<u16> {
+    let video = index.index.video.iter().map(|track| track.pid);
+    video.chain(index.index.audio.iter().map(|track| track.pid)).collect()
+}
