@@ -2,6 +2,7 @@
 
 mod barcode;
 mod client;
+mod compose;
 mod crash;
 mod golden;
 mod index;

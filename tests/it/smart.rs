@@ -5,7 +5,7 @@ use crate::judge::{self, Judge};
 use crate::media::{FPS, FRAMES, Random, first_from, start, stream, whole};
 use moviola::archive::SegmentKind;
 
-fn target(ranges: &[(i64, i64)], more: &str) -> String {
+pub fn target(ranges: &[(i64, i64)], more: &str) -> String {
     let mut target = format!("/cut/chan/270p.ts?type=smart{more}");
     for (from, to) in ranges {
         target.push_str(&format!("&range={},{}", start() + *from, start() + *to));
@@ -13,14 +13,14 @@ fn target(ranges: &[(i64, i64)], more: &str) -> String {
     target
 }
 
-fn saved(bytes: &[u8]) -> tempfile::NamedTempFile {
+pub fn saved(bytes: &[u8]) -> tempfile::NamedTempFile {
     let file = tempfile::NamedTempFile::with_suffix(".ts").expect("a file");
     std::fs::write(file.path(), bytes).expect("a cut");
     file
 }
 
 /// Checks pictures, times and sound of a cut against the frames it has to hold.
-fn check(judge: &Judge, bytes: &[u8], frames: &[u32], what: &str) {
+pub fn check(judge: &Judge, bytes: &[u8], frames: &[u32], what: &str) {
     let file = saved(bytes);
     assert_eq!(judge.numbers(file.path()), frames, "{what}");
     let packets = judge.packets(file.path(), "v");
@@ -39,7 +39,7 @@ fn check(judge: &Judge, bytes: &[u8], frames: &[u32], what: &str) {
     assert_eq!(judge.complaints(file.path()), "", "{what}");
 }
 
-fn between(from: i64, to: i64) -> Vec<u32> {
+pub fn between(from: i64, to: i64) -> Vec<u32> {
     (first_from(from)..first_from(to)).collect()
 }
 

@@ -72,20 +72,20 @@ pub fn run(
     (head, tail): (i64, i64),
 ) -> Result<Option<Run>> {
     let mut starts = Vec::new();
-    let mut frame = 0;
+    let (mut frame, mut end) = (0, None);
     for source in &sources[place.clone()] {
         let track = video(source)?;
         let Some(anchor) = source.anchor() else { continue };
         frame = frame_ticks(track);
         let shown = track.units.iter().filter(|unit| !unit.second_field && anchor.is_inside(unit.pts, span));
-        starts.extend(shown.map(|unit| anchor.wall_of(unit.pts)));
+        for unit in shown {
+            starts.push(anchor.wall_of(unit.pts));
+            end = end.max(Some(anchor.wall_of(unit.pts + frame)));
+        }
     }
     starts.sort_unstable();
-    let (Some(first), Some(last)) = (starts.first().copied(), starts.last().copied()) else {
-        return Ok(None);
-    };
+    let (Some(first), Some(end)) = (starts.first().copied(), end) else { return Ok(None) };
     let micros = TimeBase::MPEG.micros(frame);
-    let end = last + micros;
     // One more than a transition can want: rounding, and the border.
     let count_head = starts.iter().take_while(|it| **it - first <= head + micros).count() + 1;
     let count_tail = starts.iter().rev().take_while(|it| end - **it <= tail + micros).count();

@@ -73,9 +73,11 @@ struct Reach {
 /// The keyframes around the wanted pictures, and the first keyframe there is; `None` where nothing is wanted.
 fn reach(sources: &[Source<'_>], all: &mut [Candidate]) -> Option<(Reach, Option<usize>)> {
     for it in &mut *all {
-        let unit =
-            sources[it.place.source].index.video.as_ref().and_then(|track| track.units.get(it.place.unit));
-        it.copyable = unit.is_some_and(|unit| !unit.damaged);
+        let source = &sources[it.place.source];
+        let units = source.index.video.as_ref().map_or(&[][..], |track| &track.units);
+        // Of a segment that stops early, nobody says how much of its last picture is there.
+        let there = source.whole || it.place.unit + 1 < units.len();
+        it.copyable = there && units.get(it.place.unit).is_some_and(|unit| !unit.damaged);
     }
     let wanted = || all.iter().filter(|it| it.wanted && !it.second_field).map(|it| it.at);
     let (first, last) = (wanted().min()?, wanted().max()?);

@@ -1,0 +1,300 @@
+//! What smart cuts are composed of: holes filled and passed over, whole groups of pictures, and what the receipt tells.
+
+use crate::client::{Answer, Server};
+use crate::judge;
+use crate::media::{FRAMES, start, stream, whole};
+use crate::smart::{between, check, saved, target};
+use moviola::archive::{Archive, Limits, SegmentKind};
+use moviola::base::metrics::Metrics;
+use moviola::base::{Channel, Quality, Token};
+use moviola::media::synthetic::{Synthetic, synthesise};
+use std::path::Path;
+
+/// The stream without its fourth segment: nothing from 6 to 8 s.
+fn with_a_hole(root: &Path) {
+    stream(root, FRAMES, |number| (number != 3).then_some(SegmentKind::Full));
+}
+
+fn seconds(value: &serde_json::Value) -> f64 {
+    value.as_f64().unwrap_or_else(|| panic!("no number: {value}"))
+}
+
+#[test]
+fn a_hole_is_filled_with_its_last_picture_or_with_black() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let server = Server::start(with_a_hole);
+    // Over the hole; from inside it; to inside it; with another range after it.
+    for (policy, filler) in [("freeze", 179), ("black", 0)] {
+        let more = format!("&holes={policy}");
+        let fill = |count: usize, filler: u32| std::iter::repeat_n(filler, count);
+        let cut = |ranges: &[(i64, i64)], frames: &[u32]| {
+            let target = target(ranges, &more);
+            let answer = server.get(&target);
+            assert_eq!(answer.status, 200, "{target}: {}", String::from_utf8_lossy(&answer.body));
+            assert_eq!(answer.header("moviola-frames"), frames.len().to_string(), "{target}");
+            check(&judge, &answer.body, frames, &target);
+        };
+        let over: Vec<u32> = (90..180).chain(fill(60, filler)).chain(240..360).collect();
+        cut(&[(3_000_000, 12_000_000)], &over);
+        // Where nothing lies before it, a hole is frozen at what comes after it.
+        let before = if policy == "freeze" { 240 } else { 0 };
+        let from: Vec<u32> = fill(30, before).chain(240..300).collect();
+        cut(&[(7_000_000, 10_000_000)], &from);
+        let to: Vec<u32> = (150..180).chain(fill(15, filler)).collect();
+        cut(&[(5_000_000, 6_500_000)], &to);
+        let twice: Vec<u32> = to.iter().copied().chain(30..60).chain(from.iter().copied()).collect();
+        cut(&[(5_000_000, 6_500_000), (1_000_000, 2_000_000), (7_000_000, 10_000_000)], &twice);
+    }
+}
+
+#[test]
+fn an_hour_without_anything_costs_next_to_nothing() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    const HOUR: i64 = 3_600_000_000;
+    let server = Server::start(|root| {
+        let archive = Archive::open(root, Limits::default(), Metrics::new()).expect("an archive");
+        let (channel, quality) =
+            (Channel::new("chan").expect("a name"), Quality::new("270p").expect("a name"));
+        let what = Synthetic {
+            start: start(),
+            frames: 240,
+            fps: 30,
+            segment_frames: 60,
+            width: 480,
+            height: 270,
+            preset: "superfast".into(),
+            crf: 23,
+            b_frames: 2,
+        };
+        // The second half of the stream comes an hour late.
+        synthesise(&what, &Token::root(), |segment| {
+            let at = segment.start + if segment.number < 2 { 0 } else { HOUR };
+            let mut writer = archive.create_segment(&channel, &quality, at)?;
+            writer.write(&segment.bytes)?;
+            writer.finish(segment.duration, SegmentKind::Full).map(drop)
+        })
+        .expect("a stream");
+    });
+    let ranges = [(1_000_000, HOUR + 7_000_000)];
+    for policy in ["freeze", "black"] {
+        let target = target(&ranges, &format!("&holes={policy}"));
+        let head = server.raw("HEAD", &target, "");
+        assert_eq!(head.status, 200);
+        assert_eq!(head.header("moviola-frames"), (108_000 + 180).to_string());
+        assert!((head.header("moviola-duration").parse::<f64>().expect("seconds") - 3606.0).abs() < 0.001);
+        // Every two seconds a player can begin, an hour later too.
+        let length: u64 = head.header("content-length").parse().expect("a length");
+        let from = length / 2 / 188 * 188;
+        let part = server.get_with(&target, &[("range", &format!("bytes={from}-{}", from + 400 * 188 - 1))]);
+        assert_eq!((part.status, part.body.len()), (206, 400 * 188));
+        let numbers = judge.numbers(saved(&part.body).path());
+        assert!(numbers.len() > 20, "{} pictures in the middle of a hole", numbers.len());
+        let expected = if policy == "freeze" { 119 } else { 0 };
+        assert!(numbers.iter().all(|number| *number == expected), "{numbers:?}");
+    }
+    let edges = [(1_000_000, 4_000_000), (HOUR + 4_000_000, HOUR + 7_000_000)];
+    let held = || server.render.metrics.cut_edge_bytes.get();
+    let both = held();
+    server.raw("HEAD", &target(&edges, ""), "");
+    let without = held() - both;
+    // Two cuts with a filling and the edges, and once the edges.
+    assert!(both - 2 * without < 2 * 100_000, "{both} bytes held, {without} of them for the edges of a cut");
+    let cut = server.get(&target(&ranges, "&holes=black"));
+    let frames: Vec<u32> = (30..120).chain(std::iter::repeat_n(0, 108_000)).chain(120..210).collect();
+    check(&judge, &cut.body, &frames, "a cut over an hour without anything");
+}
+
+#[test]
+fn a_copied_cut_reaches_from_keyframe_to_keyframe() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let server = Server::start(whole);
+    let ranges = [(3_200_000, 7_100_000), (500_000, 1_000_000), (15_000_000, 16_000_000)];
+    let target = target(&ranges, "&type=copy").replace("type=smart&", "");
+    let receipt = server.get(&format!("{target}&receipt=true")).json();
+    let cut = server.get(&target);
+    assert_eq!((cut.status, cut.header("moviola-encoded-frames")), (200, "0"), "{}", cut.text_or_size());
+    let frames: Vec<u32> = (60..240).chain(0..60).chain(420..480).collect();
+    check(&judge, &cut.body, &frames, "a copied cut");
+    assert_eq!(receipt["cost"]["pictures_encoded"], 0);
+    for (number, before, after) in [(0, 1.2, 0.9), (1, 0.5, 1.0), (2, 1.0, 0.0)] {
+        let range = &receipt["ranges"][number];
+        assert!((seconds(&range["reach_before"]) - before).abs() < 0.001, "{range}");
+        assert!((seconds(&range["reach_after"]) - after).abs() < 0.001, "{range}");
+    }
+    // Bit for bit.
+    let source =
+        server.get(&format!("/cut/chan/270p.ts?type=rough&start={}&end={}", start(), start() + 16_000_000));
+    let (source, cut) = (judge.hashes(saved(&source.body).path()), judge.hashes(saved(&cut.body).path()));
+    let expected: Vec<&String> = frames.iter().map(|number| &source[*number as usize]).collect();
+    assert_eq!(cut.iter().collect::<Vec<_>>(), expected);
+    for more in ["&holes=freeze", "&holes=black"] {
+        assert_eq!(server.get(&format!("{target}{more}")).code(), "unsupported-holes");
+    }
+}
+
+impl Answer {
+    /// For messages: a media body is not shown.
+    fn text_or_size(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap_or_else(|_| format!("{} bytes", self.body.len()))
+    }
+}
+
+#[test]
+fn a_copied_cut_takes_what_is_intact_of_a_segment_that_stops_early() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let server = Server::start(|root| {
+        stream(root, FRAMES, |number| {
+            Some(if number == 2 { SegmentKind::Partial } else { SegmentKind::Full })
+        });
+    });
+    let target = target(&[(2_500_000, 9_000_000)], "&type=copy&holes=skip").replace("type=smart&", "");
+    let cut = server.get(&target);
+    assert_eq!((cut.status, cut.header("moviola-encoded-frames")), (200, "0"), "{}", cut.text_or_size());
+    let file = saved(&cut.body);
+    let numbers = judge.numbers(file.path());
+    let partial: Vec<u32> = numbers.iter().copied().filter(|number| (120..180).contains(number)).collect();
+    assert!((5..60).contains(&partial.len()), "{} pictures of the partial segment", partial.len());
+    let rest: Vec<u32> = numbers.iter().copied().filter(|number| !(120..180).contains(number)).collect();
+    assert_eq!(rest, between(2_000_000, 4_000_000).into_iter().chain(180..300).collect::<Vec<_>>());
+    assert_eq!(judge.complaints(file.path()), "");
+}
+
+#[test]
+fn a_receipt_is_told_without_encoding() {
+    let server = Server::start(with_a_hole);
+    let encoded = || server.render.metrics.media_encoded.with_label_values(&["cut"]).get();
+    let ranges = [(1_234_567, 9_000_000), (9_000_000, 9_500_000)];
+    let plain = target(&ranges, "&holes=black");
+    let planned = server.get(&format!("{plain}&receipt=true")).json();
+    assert_eq!(encoded(), 0);
+    assert_eq!(planned["bytes"], serde_json::Value::Null);
+    let cut = server.get(&plain);
+    assert!(encoded() > 0);
+    let prepared = server.get(&format!("{plain}&receipt=true")).json();
+    assert_eq!(
+        (prepared["bytes"].as_u64(), &prepared["estimated_bytes"]),
+        (Some(cut.body.len() as u64), &serde_json::Value::Null)
+    );
+    let estimate = seconds(&planned["estimated_bytes"]) / cut.body.len() as f64;
+    assert!((0.5..2.0).contains(&estimate), "the estimate is {estimate} of the length");
+    // All but the length is known beforehand.
+    for field in ["frames", "encoded_frames", "duration", "cost", "ranges", "timeline", "container"] {
+        assert_eq!(planned[field], prepared[field], "{field}");
+    }
+    assert_eq!(planned["frames"].to_string(), cut.header("moviola-frames"));
+    assert_eq!(planned["content_type"], cut.header("content-type"));
+    assert!(seconds(&planned["cost"]["estimated_cpu_seconds"]) > 0.0);
+    let timeline: Vec<(String, f64)> = planned["timeline"]
+        .as_array()
+        .expect("a timeline")
+        .iter()
+        .map(|it| (it["kind"].as_str().expect("a kind").to_owned(), seconds(&it["output_start"])))
+        .collect();
+    let expected =
+        [("content", 0.0), ("hole", 142.0 / 30.0), ("content", 202.0 / 30.0), ("content", 232.0 / 30.0)];
+    assert_eq!(timeline.len(), expected.len());
+    for ((kind, at), (expected_kind, expected_at)) in timeline.iter().zip(expected) {
+        assert!(kind == expected_kind && (at - expected_at).abs() < 0.001, "{timeline:?}");
+    }
+    let hole = &planned["ranges"][0]["holes"][0];
+    assert_eq!((hole["policy"].as_str(), hole["frames"].as_u64()), (Some("black"), Some(60)));
+    assert_eq!(hole["start"], (start() + 6_000_000).to_string());
+    let audio = &planned["ranges"][0]["audio"][0];
+    for end in ["lead_samples", "trail_samples"] {
+        assert!(audio[end].as_i64().expect("samples").abs() <= 512, "{audio}");
+    }
+}
+
+#[test]
+fn the_headers_say_what_a_cut_took() {
+    let server = Server::start(whole);
+    let target = target(&[(1_234_567, 7_000_000)], "");
+    let first = server.get(&target);
+    let timing = first.header("server-timing");
+    assert!(timing.starts_with("cache;desc=miss, plan;dur="), "{timing}");
+    assert!(timing.contains(", edges;dur=") && timing.contains(", total;dur="), "{timing}");
+    let second = server.get(&target);
+    assert!(second.header("server-timing").starts_with("cache;desc=hit, total;dur="));
+    assert_eq!(
+        first.header("moviola-duration"),
+        format!("{:.6}", between(1_234_567, 7_000_000).len() as f64 / 30.0)
+    );
+}
+
+/// The stream with its fourth segment replaced; the name stays that of a whole one.
+fn with_instead(root: &Path, make: impl Fn(&[u8]) -> Vec<u8>) {
+    whole(root);
+    let hours = std::fs::read_dir(root.join("chan/270p")).expect("hours");
+    for hour in hours {
+        for segment in std::fs::read_dir(hour.expect("an hour").path()).expect("segments") {
+            let path = segment.expect("a segment").path();
+            if path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("59:58.437")) {
+                let bytes = std::fs::read(&path).expect("a segment");
+                std::fs::write(&path, make(&bytes)).expect("another segment");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_is_named_or_a_hole() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let makes: [(&str, fn(&[u8]) -> Vec<u8>); 4] = [
+        ("empty", |_| Vec::new()),
+        ("text", |_| b"<html>not found</html>".repeat(300)),
+        ("an MP4", |bytes| [b"\0\0\0\x18ftypisom\0\0\0\0isommp42", &[0; 4000][..], &bytes[..100]].concat()),
+        ("packets of nothing", |bytes| {
+            bytes.iter().map(|byte| if *byte == 0x47 { 0x47 } else { 0xff }).collect()
+        }),
+    ];
+    for (what, make) in makes {
+        let server = Server::start(|root| with_instead(root, make));
+        let ranges = [(3_000_000, 12_000_000)];
+        let refused = server.get(&target(&ranges, ""));
+        assert_eq!((refused.status, &*refused.code()), (422, "damaged-media"), "{what}");
+        let detail = refused.json()["detail"].as_str().expect("a detail").to_owned();
+        assert!(detail.contains(&(start() + 6_000_000).to_string()[..19]), "{what}: {detail}");
+        let skipped = server.get(&target(&ranges, "&holes=skip"));
+        let frames: Vec<u32> = (90..180).chain(240..360).collect();
+        check(&judge, &skipped.body, &frames, what);
+        let frozen = server.get(&target(&ranges, "&holes=freeze"));
+        let frames: Vec<u32> = (90..180).chain(std::iter::repeat_n(179, 60)).chain(240..360).collect();
+        check(&judge, &frozen.body, &frames, what);
+    }
+}
+
+#[test]
+fn a_segment_cut_off_or_with_flipped_bits_harms_nothing_else() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let makes: [(&str, fn(&[u8]) -> Vec<u8>); 2] = [
+        ("cut off", |bytes| bytes[..bytes.len() * 2 / 3].to_vec()),
+        ("flipped", |bytes| {
+            let flip = |(at, byte): (usize, &u8)| if at % 5_003 == 4_999 { byte ^ 0x10 } else { *byte };
+            bytes.iter().enumerate().map(flip).collect()
+        }),
+    ];
+    for (what, make) in makes {
+        let server = Server::start(|root| with_instead(root, make));
+        for (ranges, more) in [
+            ((3_000_000, 12_000_000), "&holes=freeze"),
+            ((6_500_000, 7_500_000), "&holes=skip"),
+            ((3_000_000, 12_000_000), ""),
+        ] {
+            let answer = server.get(&target(&[ranges], more));
+            if answer.status != 200 {
+                assert_eq!((answer.status, &*answer.code()), (422, "damaged-media"), "{what}{more}");
+                continue;
+            }
+            let numbers = judge.numbers(saved(&answer.body).path());
+            let elsewhere: Vec<u32> = numbers
+                .iter()
+                .copied()
+                .filter(|number| (90..179).contains(number) || (240..360).contains(number))
+                .collect();
+            if ranges.0 == 3_000_000 {
+                assert!(elsewhere.starts_with(&(90..179).collect::<Vec<_>>()), "{what}{more}: {elsewhere:?}");
+                assert!(elsewhere.ends_with(&(240..360).collect::<Vec<_>>()), "{what}{more}: {elsewhere:?}");
+            }
+        }
+    }
+}
