@@ -4,6 +4,7 @@ pub mod edge;
 mod full;
 mod output;
 pub mod plan;
+pub mod transition;
 
 pub use full::full;
 

@@ -18,7 +18,7 @@ mod scale;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
-pub use filter::Graph;
+pub use filter::{Graph, PictureInput, choices};
 pub use frame::{Frame, FrameMut, Packet, PixelFormat};
 pub use io::MemoryWriter;
 pub use mux::Muxer;
