@@ -46,9 +46,9 @@ struct Silence {
 
 /// Frames of sound one after the other.
 #[derive(Debug, Clone, Copy)]
-struct Grid {
-    samples: i64,
-    rate: i64,
+pub(super) struct Grid {
+    pub samples: i64,
+    pub rate: i64,
 }
 
 /// A hole on the clock of the output, in ticks of 90 kHz.
@@ -169,14 +169,14 @@ impl Filling {
 }
 
 impl Stretch {
-    fn sound_from(&self, track: usize) -> i64 {
+    pub(super) fn sound_from(&self, track: usize) -> i64 {
         self.sound_at.get(track).copied().flatten().unwrap_or(self.start)
     }
 }
 
 impl Grid {
     /// That of the silence beside a track; `None` where silence cannot be coded as its sound is.
-    fn of(track: &AudioTrack) -> Option<Self> {
+    pub fn of(track: &AudioTrack) -> Option<Self> {
         let coded = matches!(track.codec, AudioCodec::AacAdts | AudioCodec::Ac3 | AudioCodec::Eac3);
         // The layouts of other counts of channels differ between coders.
         let usual = matches!(track.channels, 1 | 2 | 6) && !track.frames.is_empty() && duration(track) > 0;
@@ -184,12 +184,12 @@ impl Grid {
             .then(|| Self { samples: track.samples_per_frame.into(), rate: track.sample_rate.into() })
     }
 
-    fn ticks(self, frames: i64) -> i64 {
+    pub fn ticks(self, frames: i64) -> i64 {
         frames * self.samples * 90_000 / self.rate
     }
 
     /// How many frames come nearest to `ticks`.
-    fn count(self, ticks: i64) -> i64 {
+    pub fn count(self, ticks: i64) -> i64 {
         let frame = self.samples * 90_000;
         ((ticks * self.rate * 2 + frame) / (2 * frame)).max(0)
     }

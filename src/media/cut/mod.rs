@@ -3,10 +3,12 @@
 pub mod edge;
 pub mod filling;
 mod full;
+pub mod mix;
 mod output;
 pub mod plan;
 mod reader;
 pub mod sequence;
+pub mod transition;
 
 pub use full::full;
 

@@ -100,6 +100,22 @@ impl PixelFormat {
     pub const YUVJ420P: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_YUVJ420P as i32);
     pub const RGB24: Self = Self(ffi::AVPixelFormat::AV_PIX_FMT_RGB24 as i32);
 
+    /// The format libav calls `name`.
+    pub fn named(name: &str) -> Option<Self> {
+        // SAFETY: as in `descriptor`; a descriptor's name is a static string.
+        unsafe {
+            let mut descriptor = ffi::av_pix_fmt_desc_next(std::ptr::null());
+            while !descriptor.is_null() {
+                if std::ffi::CStr::from_ptr((*descriptor).name).to_bytes() == name.as_bytes() {
+                    let id = ffi::av_pix_fmt_desc_get_id(descriptor);
+                    return Some(Self(std::ptr::addr_of!(id).cast::<i32>().read()));
+                }
+                descriptor = ffi::av_pix_fmt_desc_next(descriptor);
+            }
+        }
+        None
+    }
+
     fn descriptor(self) -> Option<&'static ffi::AVPixFmtDescriptor> {
         // SAFETY: the list is walked from its start and compared as integers, so no enum value is made up; the
         // descriptors are static tables of libavutil.
@@ -158,6 +174,13 @@ impl Frame {
 
     fn raw(&self) -> *const ffi::AVFrame {
         self.0.as_ptr()
+    }
+
+    /// Two frames over the same buffers. Takes the frame, so that a [`FrameMut`] cannot be shared.
+    pub fn share(self) -> Result<(Self, Self)> {
+        // SAFETY: gives a fresh frame with references of its own to the same buffers, or null.
+        let other = NonNull::new(unsafe { ffi::av_frame_clone(self.raw()) });
+        Ok((self, other.map(Self).ok_or_else(|| out_of_memory("frame"))?))
     }
 
     /// The frame with buffers nobody else reads, copied if need be.

@@ -18,7 +18,7 @@ mod scale;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
-pub use filter::Graph;
+pub use filter::{Graph, PictureInput, choices};
 pub use frame::{Frame, FrameMut, Packet, PixelFormat};
 pub use io::MemoryWriter;
 pub use mux::Muxer;
@@ -32,6 +32,7 @@ use std::sync::Once;
 /// The codec identifiers this program names. Values come from the bindings, so they follow the headers.
 pub mod id {
     use ffmpeg_next::ffi::AVCodecID;
+    pub const AAC: u32 = AVCodecID::AV_CODEC_ID_AAC as u32;
     pub const H264: u32 = AVCodecID::AV_CODEC_ID_H264 as u32;
     pub const HEVC: u32 = AVCodecID::AV_CODEC_ID_HEVC as u32;
     pub const MPEG2: u32 = AVCodecID::AV_CODEC_ID_MPEG2VIDEO as u32;

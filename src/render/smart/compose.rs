@@ -7,6 +7,7 @@ use super::{Ends, FIRST_AT, MAX_EDGE_BYTES};
 use crate::base::{Error, Result, Span, Token};
 use crate::media::cut::edge::{EdgeMaker, EdgeSettings};
 use crate::media::cut::filling::{self, Filling, Look, Stretch};
+use crate::media::cut::mix::{self, Side, mix};
 use crate::media::cut::plan::{MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, refuse};
 use crate::media::cut::sequence::{self, Available, Item, Taken, sequence};
 use crate::media::cut::{Holes, Transition};
@@ -82,7 +83,7 @@ pub(super) fn compose(
             Item::Hole { range, missing, run, after, pictures, ticks } => {
                 composer.hole(Gap { range, missing, run, after, pictures, ticks })?;
             }
-            Item::Mix { .. } => return Err(Error::internal("a transition in a smart cut")),
+            Item::Mix { transition, left, right } => composer.mix(transition, left, right)?,
         }
         composer.check()?;
     }
@@ -220,6 +221,55 @@ impl Composer<'_> {
             self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(plan.encoded);
         }
         (self.at, self.sound_at) = (plan.end, plan.sound_ends);
+        Ok(())
+    }
+
+    /// The end of one range and the start of the next seen together.
+    fn mix(&mut self, transition: usize, left: Taken, right: Taken) -> Result<()> {
+        let name =
+            self.score.transitions.get(transition).and_then(|it| it.as_ref()).map(|it| it.name.clone());
+        let name = name.ok_or_else(|| Error::internal("a transition without a name"))?;
+        let scenes = [self.scene(left.range, left.run)?, self.scene(right.range, right.run)?];
+        let ranges = scenes.each_ref().map(|it| &self.score.drawn[it.range]);
+        let [left_sources, right_sources] =
+            [0, 1].map(|it| ranges[it].sources(scenes[it].run.clone(), scenes[it].indexes()));
+        let left_plan = plan(&left_sources, left.span, self.at, &self.sound_at)?;
+        let right_plan = plan(&right_sources, right.span, self.at, &self.sound_at)?;
+        let seen = [
+            Seen { range: ranges[0], run: scenes[0].run.start, sources: &left_sources },
+            Seen { range: ranges[1], run: scenes[1].run.start, sources: &right_sources },
+        ];
+        self.receipt.transition(left.range, &name, &seen, [&left_plan, &right_plan]);
+        let (first, last) = (&scenes[0].indexes()[left_plan.first.source], right_plan.first.source);
+        let stretch = Stretch {
+            start: left_plan.start,
+            end: left_plan.end,
+            pictures: left.pictures,
+            sound_at: self.sound_at.clone(),
+        };
+        let tracks = (&first.index.audio, &scenes[1].indexes()[last].index.audio);
+        let sound_ends = mix::sound_ends(tracks.0, tracks.1, &stretch)?;
+        if let Some(file) = &mut self.file {
+            let since = Instant::now();
+            let [left_open, right_open] = [0, 1].map(|it| {
+                Opened::new(self.render, &ranges[it].segments[scenes[it].run.clone()], scenes[it].indexes())
+            });
+            let sides = [
+                Side { sources: &left_sources, elementary: &left_open, span: left.span, plan: &left_plan },
+                Side {
+                    sources: &right_sources,
+                    elementary: &right_open,
+                    span: right.span,
+                    plan: &right_plan,
+                },
+            ];
+            let samples = mix(&name, &sides[0], &sides[1], &self.sound_at, &self.settings, self.token)?;
+            let program = left_open.program(left_plan.first.source)?;
+            file.made(Made { samples, program, pids: pids(first) })?;
+            self.making += since.elapsed();
+            self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(left.pictures);
+        }
+        (self.at, self.sound_at) = (stretch.end, sound_ends);
         Ok(())
     }
 

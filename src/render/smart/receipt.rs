@@ -230,6 +230,35 @@ impl Receipt {
         }
     }
 
+    /// The end of range `number` and the start of the next, seen together at the times of the first plan.
+    pub(super) fn transition(
+        &mut self,
+        number: usize,
+        name: &str,
+        seen: &[Seen<'_>; 2],
+        plans: [&RangePlan; 2],
+    ) {
+        let left = plans[0];
+        let frames = left.copied + left.encoded;
+        self.frames += frames;
+        self.encoded_frames += frames;
+        let start = seen[0].picture(left.first).time;
+        self.enter(number, (left.start, left.end), start, What::Transition).transition =
+            Some(name.to_owned());
+        for (side, (seen, plan)) in seen.iter().zip(plans).enumerate() {
+            let range = self.range(number + side, seen.range.span, left.start);
+            range.see(seen, plan);
+            range.encoded_frames += plan.copied + plan.encoded;
+            range.output_end = seconds(left.end);
+            let from = seen.decode_start(plan.first);
+            self.work(seen, decoded(seen, &[plan.last], from), if side == 0 { frames } else { 0 });
+        }
+        // About as many bytes as the source has for its pictures.
+        let units = seen[0].units(left.first.source);
+        let size = units.iter().map(|it| u64::from(it.size)).sum::<u64>() / (units.len() as u64).max(1);
+        self.add(size * frames);
+    }
+
     /// Adds elementary bytes.
     fn add(&mut self, bytes: u64) {
         self.sum += (bytes as f64 * OVERHEAD) as u64;

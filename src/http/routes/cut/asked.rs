@@ -2,11 +2,14 @@
 
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::http::extract::{Path, Query};
-use crate::media::cut::{Container, Holes, Transition};
+use crate::media::cut::{Container, Holes, Transition, transition};
 use crate::render::cut::Coding;
 use crate::render::{Ends, MAX_RANGES, Wanted};
 use actix_web::HttpRequest;
 use actix_web::http::header;
+
+/// The longest transition, in seconds.
+const MAX_TRANSITION: f64 = 60.0;
 
 /// How a cut is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,8 +46,8 @@ impl Asked {
         } else {
             transitions(&query, ranges.len())?
         };
-        if kind == Type::Copy && transitions.iter().any(Option::is_some) {
-            let detail = "a cut of type=copy encodes nothing, so that it has no transitions; use smart";
+        if kind != Type::Smart && transitions.iter().any(Option::is_some) {
+            let detail = "a cut of this type has no transitions; use smart";
             return Err(
                 Error::new(Kind::Unsupported, "unsupported-transition", detail).with_parameter("transition")
             );
@@ -106,15 +109,31 @@ fn transitions(query: &Query, ranges: usize) -> Result<Vec<Option<Transition>>> 
     for text in query.all("transition") {
         match text? {
             "" => transitions.push(None),
-            _ => {
-                let detail = "transitions are not supported yet; leave transition empty for a hard cut";
-                return Err(Error::new(Kind::Unsupported, "unsupported-transition", detail)
-                    .with_parameter("transition"));
-            }
+            text => transitions.push(Some(transition(text)?)),
         }
     }
     transitions.resize(ranges - 1, None);
     Ok(transitions)
+}
+
+/// `TYPE,SECONDS`.
+fn transition(text: &str) -> Result<Transition> {
+    let invalid = |detail: &str| Error::invalid("invalid-transition", "transition", detail);
+    let Some((name, seconds)) = text.split_once(',') else {
+        return Err(invalid("transition must be TYPE,SECONDS, or empty for a hard cut"));
+    };
+    if transition::transitions().iter().all(|it| it.name != name) {
+        return Err(Error::invalid(
+            "unknown-transition",
+            "transition",
+            "there is no such transition; /transitions lists them",
+        ));
+    }
+    let seconds = seconds.parse::<f64>().ok().filter(|it| *it > 0.0 && *it <= MAX_TRANSITION);
+    let seconds = seconds.ok_or_else(|| {
+        invalid(&format!("a transition lasts more than 0 and at most {MAX_TRANSITION} seconds"))
+    })?;
+    Ok(Transition { name: name.to_owned(), micros: (seconds * 1e6).round() as i64 })
 }
 
 /// `holes`, or else `allow_holes`, which is older.
