@@ -298,3 +298,112 @@ fn a_segment_cut_off_or_with_flipped_bits_harms_nothing_else() {
         }
     }
 }
+
+/// Samples of the first channel at 48 kHz from the first picture on, and their power.
+fn power(samples: &[f32]) -> f64 {
+    samples.iter().map(|it| f64::from(*it).powi(2)).sum()
+}
+
+#[test]
+fn a_transition_between_equal_pictures_cannot_be_told_from_the_source() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let server = Server::start(whole);
+    let plain = server.get(&target(&[(2_000_000, 12_000_000)], ""));
+    let plain = judge.sound(saved(&plain.body).path());
+    for (name, seconds) in [("fade", 0.5), ("starwipe", 1.0), ("pixelize", 0.1)] {
+        // What the left range shows last is what the right one shows first.
+        let back = (seconds * 1e6) as i64;
+        let ranges = [(2_000_000, 7_300_000), (7_300_000 - back, 12_000_000)];
+        let target = target(&ranges, &format!("&transition={name},{seconds}"));
+        let cut = server.get(&target);
+        assert_eq!(cut.status, 200, "{target}: {}", cut.text_or_size());
+        if name == "pixelize" {
+            // Its coarse pictures cannot be read; everything else holds.
+            assert_eq!(judge.complaints(saved(&cut.body).path()), "");
+            continue;
+        }
+        check(&judge, &cut.body, &between(2_000_000, 12_000_000), &target);
+        let sound = judge.sound(saved(&cut.body).path());
+        // From before the transition to behind it, to the sample.
+        let (from, to) = ((5_200_000 - back) * 48 / 1000, 5_400_000 * 48 / 1000);
+        let (from, to) = (from as usize, to as usize);
+        let differs = |lag: usize| -> f64 {
+            let other = plain[from..to].iter();
+            let own = sound[from + lag - 8..].iter();
+            other.zip(own).map(|(a, b)| f64::from(a - b).powi(2)).sum()
+        };
+        let best = (0..=16).min_by(|a, b| differs(*a).total_cmp(&differs(*b))).expect("a lag");
+        assert!(best.abs_diff(8) <= 1, "the sound is {} samples off", best as i64 - 8);
+        let share = differs(best) / power(&plain[from..to]);
+        assert!(share < 0.02, "{share} of the sound is something else");
+    }
+}
+
+#[test]
+fn hard_cuts_and_transitions_mix() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let server = Server::start(whole);
+    let ranges =
+        [(9_100_000, 13_000_000), (1_500_000, 3_200_000), (4_000_000, 8_000_000), (500_000, 3_000_000)];
+    let target = target(&ranges, "&transition=fade,0.5&transition=&transition=fade,0.8");
+    let cut = server.get(&target);
+    assert_eq!(cut.status, 200, "{target}: {}", cut.text_or_size());
+    let parts: Vec<Vec<u32>> = ranges.iter().map(|(from, to)| between(*from, *to)).collect();
+    // Faded pictures read as the one there is more of; those that are half and half are read off.
+    let seen = judge.numbers(saved(&cut.body).path());
+    let mut frames: Vec<u32> = Vec::new();
+    for (number, part) in parts.iter().enumerate() {
+        let shared = [0, 15, 0, 24][number];
+        let start = frames.len() - shared;
+        for (at, frame) in part.iter().enumerate() {
+            if at >= shared {
+                frames.push(*frame);
+                continue;
+            }
+            let share = at as f64 / shared as f64;
+            if share > 0.6 {
+                frames[start + at] = *frame;
+            } else if share > 0.4 {
+                frames[start + at] = seen.get(start + at).copied().unwrap_or_default();
+            }
+        }
+    }
+    assert_eq!(cut.header("moviola-frames"), frames.len().to_string());
+    check(&judge, &cut.body, &frames, &target);
+    let receipt = server.get(&format!("{target}&receipt=true")).json();
+    let kinds: Vec<&str> =
+        receipt["timeline"].as_array().expect("a list").iter().filter_map(|it| it["kind"].as_str()).collect();
+    assert_eq!(kinds, ["content", "transition", "content", "content", "transition", "content"]);
+    assert_eq!(receipt["ranges"][1]["frames"], parts[1].len());
+    // Only the transitions and the edges were encoded.
+    let encoded = receipt["encoded_frames"].as_u64().expect("a number");
+    assert!(encoded < 15 + 24 + 8 * 60, "{encoded} encoded");
+    assert!(seconds(&receipt["cost"]["pictures_encoded"]) < (frames.len() / 2 + 200) as f64);
+}
+
+#[test]
+fn a_transition_that_cannot_be_made_is_refused() {
+    let server = Server::start(with_a_hole);
+    let ask = |ranges: &[(i64, i64)], more: &str| {
+        let answer = server.get(&target(ranges, more));
+        (answer.status, answer.code(), answer.json()["detail"].as_str().unwrap_or_default().to_owned())
+    };
+    let ranges = [(1_000_000, 3_000_000), (4_000_000, 5_000_000)];
+    let (status, code, detail) = ask(&ranges, "&transition=fade,1.5");
+    assert_eq!((status, &*code), (400, "transition-too-long"));
+    assert_eq!(
+        detail,
+        "transition 1 takes 1.5 seconds, but range 2 has 1.000 seconds without a hole at its start"
+    );
+    // A filled hole is no picture to go over from.
+    let over = [(5_000_000, 7_000_000), (9_000_000, 12_000_000)];
+    assert_eq!(ask(&over, "&transition=fade,0.5&holes=freeze").1, "transition-too-long");
+    assert_eq!(ask(&ranges, "&transition=nothing,1").1, "unknown-transition");
+    for wrong in ["fade", "fade,", "fade,0", "fade,-1", "fade,NaN", "fade,1e9", "fade,1,1"] {
+        assert_eq!(ask(&ranges, &format!("&transition={wrong}")).1, "invalid-transition", "{wrong}");
+    }
+    for kind in ["copy", "mpegts"] {
+        let target = target(&ranges, &format!("&transition=fade,0.5&type={kind}")).replace("type=smart&", "");
+        assert_eq!(server.get(&target).code(), "unsupported-transition", "{kind}");
+    }
+}

@@ -71,7 +71,10 @@ impl Judge {
             bytes.chunks_exact(4).map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
         let (picture, sound) = (self.packets(file, "v"), self.packets(file, "a"));
         let first = picture.iter().map(|packet| packet.pts).min().expect("a picture");
-        let lead = ((first - sound[0].pts) * 48 + 45) / 90;
-        samples[lead as usize..].to_vec()
+        let lead = ((first - sound[0].pts) * 48 + 45).div_euclid(90);
+        // Sound may also begin behind the first picture.
+        let silence = usize::try_from(-lead).unwrap_or(0);
+        let skip = usize::try_from(lead).unwrap_or(0);
+        [&vec![0.0; silence][..], &samples[skip..]].concat()
     }
 }

@@ -6,6 +6,7 @@ use super::{Answer, App, is_head};
 use crate::base::Error;
 use crate::http::body::{self, Reader};
 use crate::http::error::Document;
+use crate::media::cut::Holes;
 use crate::render::bytes::Made;
 use crate::render::smart::{Ends, Prepared};
 use actix_web::HttpRequest;
@@ -25,11 +26,15 @@ const MPEG_TS: &str = "video/mp2t";
         ("range" = Option<String>, Query, description = "START,END instead of start and end; either may be empty. \
             A smart cut takes up to 200 of them, in any order, one after the other"),
         ("type" = Option<String>, Query, description = "smart (default; fast is the same): exactly the frames asked \
-            for, all but the edges taken over bit for bit; rough: the segments as they lie; both with Content-Length, \
-            ETag and Range. mpegts: exactly the frames asked for, all encoded anew"),
+            for, all but the edges taken over bit for bit; copy: from the keyframe before to the one behind, nothing \
+            encoded; rough: the segments as they lie; all with Content-Length, ETag and Range. mpegts: exactly the frames asked for, all encoded anew"),
         ("quality" = Option<String>, Query, description = "of mpegts: default or lossless"),
-        ("allow_holes" = Option<bool>, Query, description = "Cut what there is instead of answering 406"),
-        ("receipt" = Option<bool>, Query, description = "Answer with what a smart cut would hold, as JSON")), responses(
+        ("transition" = Option<String>, Query, description = "Of smart cuts, one between each range and the next: \
+            TYPE,SECONDS, or empty for a hard cut", example = "fade,0.5"),
+        ("holes" = Option<String>, Query, description = "refuse (default) answers 406 where something is missing; skip \
+            passes over it; freeze and black, of smart cuts, fill it"),
+        ("allow_holes" = Option<bool>, Query, description = "true is holes=skip"),
+        ("receipt" = Option<bool>, Query, description = "Answer with what a smart or copied cut would hold, as JSON")), responses(
     (status = 200, description = "The cut", content_type = "video/mp2t"),
     (status = 206, description = "The part of a smart or rough cut that Range asks for"),
     (status = 304, description = "The client has this cut"),
@@ -53,8 +58,10 @@ pub async fn cut(request: HttpRequest, app: App) -> Answer {
             return smart(&request, &app, app.smart_cut(wanted, Ends::Keyframes).await?, since).await;
         }
         Type::Smart => match app.smart_cut(wanted.clone(), Ends::Exact).await {
-            // What cannot be copied is encoded.
-            Err(error) if error.code == "unsupported-source" => {}
+            // What cannot be copied is encoded; holes are filled by smart cuts alone.
+            Err(error)
+                if error.code == "unsupported-source"
+                    && !matches!(wanted.holes, Holes::Freeze | Holes::Black) => {}
             cut => return smart(&request, &app, cut?, since).await,
         },
         Type::Full => {}
