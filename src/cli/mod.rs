@@ -32,7 +32,7 @@ enum Command {
     Demo(demo::Arguments),
     /// Say what a file of media is, as JSON.
     Probe(probe::Arguments),
-    /// Cut a span of the archive exactly and write it as MPEG-TS.
+    /// Cut ranges of the archive exactly, one after the other; the output's extension says what they are wrapped in.
     Cut(cut::Arguments),
     /// Write the picture on screen at an instant, as PNG or JPEG.
     Frame(frame::Arguments),

@@ -64,6 +64,10 @@ pub(super) fn cut_source(archive: &Archive, selection: &Selection) -> Result<Cut
     Ok(CutSource {
         before: first.map(|it| before(archive, it)).transpose()?.flatten(),
         runs,
+        missing: (
+            matches!(selection.items.first(), Some(Item::Hole(_))),
+            matches!(selection.items.last(), Some(Item::Hole(_) | Item::Break(_))),
+        ),
         after: last.map(|it| segment_after(archive, it)).transpose()?.flatten().map(|it| clip(archive, &it)),
     })
 }

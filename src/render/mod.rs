@@ -98,7 +98,8 @@ fn select(
         holes.truncate(HOLES_NAMED);
         return Err(Error::new(Kind::Holes, "holes", detail).with_holes(holes));
     }
-    if selection.is_empty() {
+    // Black needs nothing to be there.
+    if selection.is_empty() && holes != Holes::Black {
         return Err(no_content(span));
     }
     Ok(selection)

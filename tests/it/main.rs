@@ -3,6 +3,7 @@
 mod barcode;
 mod client;
 mod crash;
+mod full;
 mod golden;
 mod index;
 mod judge;

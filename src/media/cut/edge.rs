@@ -267,6 +267,7 @@ impl EdgeCoder<'_> {
             b_frames: 0,
             threads: 1,
             bit_rate: 0,
+            global_header: false,
             options,
         }
     }

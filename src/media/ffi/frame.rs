@@ -69,6 +69,11 @@ impl Packet {
         self.get_mut().dts = dts.unwrap_or(NO_PTS);
     }
 
+    /// In the stream's time base.
+    pub fn set_duration(&mut self, duration: i64) {
+        self.get_mut().duration = duration;
+    }
+
     pub fn stream(&self) -> usize {
         usize::try_from(self.get().stream_index).unwrap_or(usize::MAX)
     }
@@ -332,6 +337,32 @@ impl Frame {
     pub fn channels(&self) -> usize {
         // SAFETY: see `pts`.
         unsafe { (*self.raw()).ch_layout.nb_channels.max(0) as usize }
+    }
+
+    /// The same planar 32-bit float samples with their channels interleaved.
+    pub(super) fn interleaved(&self) -> Result<Self> {
+        let (channels, samples) = (self.channels(), self.samples());
+        let frame = Frame::empty()?;
+        // SAFETY: as in `FrameMut::audio`. Interleaved float audio has one buffer of samples × channels floats at
+        // data[0], which nobody else holds yet.
+        unsafe {
+            let raw = frame.as_ptr();
+            (*raw).format = ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT as i32;
+            (*raw).nb_samples = samples as i32;
+            (*raw).sample_rate = self.sample_rate() as i32;
+            ffi::av_channel_layout_default(&mut (*raw).ch_layout, channels as i32);
+            check("allocating samples", ffi::av_frame_get_buffer(raw, 0))?;
+            (*raw).pts = (*self.raw()).pts;
+            let out = std::slice::from_raw_parts_mut((*raw).data[0].cast::<f32>(), samples * channels);
+            out.fill(0.0);
+            for channel in 0..channels {
+                for (out, sample) in out.iter_mut().skip(channel).step_by(channels).zip(self.channel(channel))
+                {
+                    *out = *sample;
+                }
+            }
+        }
+        Ok(frame)
     }
 
     /// One channel of planar 32-bit float samples; empty for any other sample format.

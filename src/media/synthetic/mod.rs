@@ -108,6 +108,7 @@ impl<'a> Maker<'a> {
             b_frames: what.b_frames,
             threads: 1,
             bit_rate: 0,
+            global_header: false,
             options: [("preset", &*what.preset), ("crf", &what.crf.to_string()), ("profile", "high")]
                 .into_iter()
                 .chain([("forced-idr", "1"), ("sc_threshold", "0"), ("aud", "1")])
@@ -119,6 +120,7 @@ impl<'a> Maker<'a> {
             sample_rate: 48_000,
             channels: 2,
             bit_rate: 128_000,
+            global_header: false,
         })?;
         let mut this = Self {
             what,

@@ -14,6 +14,7 @@ pub use receipt::Receipt;
 use super::bytes::ByteSource;
 use super::{Render, Wanted, playlist, select, within};
 use crate::base::{Result, Token};
+use crate::media::cut::Holes;
 use crate::media::cut::edge::{EdgeMaker, EdgeSettings};
 use crate::media::cut::plan::{MAX_ENCODED, Part, plan, refuse};
 use crate::pool::Lane;
@@ -47,6 +48,9 @@ impl Render {
     /// A smart cut, prepared: its length is known and its edges are made.
     pub async fn smart_cut(&self, wanted: Wanted) -> Result<Arc<SmartCut>> {
         let limit = self.config.cut.max_span;
+        if wanted.transitions.iter().any(Option::is_some) {
+            return Err(refuse("transitions are made by a full cut"));
+        }
         let drawn = self
             .ask(move |archive, token| {
                 let mut drawn = Vec::new();
@@ -56,6 +60,9 @@ impl Render {
                         playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
                     let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
                     within(span, limit, "Range")?;
+                    if matches!(wanted.holes, Holes::Freeze | Holes::Black) && !selection.is_unbroken() {
+                        return Err(refuse("what is missing is filled by a full cut"));
+                    }
                     drawn.push(Drawn::new(archive, span, selection)?);
                 }
                 Ok(drawn)

@@ -2,6 +2,7 @@
 
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::http::extract::{Path, Query};
+use crate::media::cut::transition;
 use crate::media::cut::{Container, Holes, Transition};
 use crate::render::cut::Coding;
 use crate::render::{Ends, MAX_RANGES, Wanted};
@@ -30,11 +31,16 @@ pub(super) struct Asked {
 impl Asked {
     pub fn of(request: &HttpRequest) -> Result<Self> {
         let path = Path::of(request);
-        let (channel, quality) = (path.channel(1)?, path.quality_without(2, ".ts")?);
+        let (extension, wrapped) = container(request.path());
+        let (channel, quality) = (path.channel(1)?, path.quality_without(2, extension)?);
         let query = Query::of(request);
         let ranges = ranges(&query)?;
         let holes = holes(&query)?;
-        let (kind, coding) = (kind(&query)?, coding(&query)?);
+        let ((kind, container), coding) = (kind(&query, wrapped)?, coding(&query)?);
+        if kind == Type::Rough && matches!(holes, Holes::Freeze | Holes::Black) {
+            let detail = "a rough cut holds segments as they are: holes takes refuse and skip";
+            return Err(Error::new(Kind::Unsupported, "unsupported-holes", detail).with_parameter("holes"));
+        }
         // Rough cuts are source footage for later editing: a transition has nothing to say there.
         let transitions = if kind == Type::Rough {
             vec![None; ranges.len() - 1]
@@ -42,10 +48,16 @@ impl Asked {
             transitions(&query, ranges.len())?
         };
         let receipt = query.boolean("receipt")? || wants_json(request);
-        let wanted =
-            Wanted { channel, quality, ranges, transitions, holes, container: Container::TransportStream };
+        let wanted = Wanted { channel, quality, ranges, transitions, holes, container };
         Ok(Self { wanted, kind, coding, receipt })
     }
+}
+
+/// What an address's extension wraps a cut in.
+fn container(path: &str) -> (&'static str, Container) {
+    let known =
+        [(".mp4", Container::Mp4), (".mkv", Container::Matroska), (".webm", Container::WebM)].into_iter();
+    known.into_iter().find(|(it, _)| path.ends_with(it)).unwrap_or((".ts", Container::TransportStream))
 }
 
 fn wants_json(request: &HttpRequest) -> bool {
@@ -96,14 +108,7 @@ fn parse_range(text: &str) -> Result<Ends> {
 fn transitions(query: &Query, ranges: usize) -> Result<Vec<Option<Transition>>> {
     let mut transitions = Vec::new();
     for text in query.all("transition") {
-        match text? {
-            "" => transitions.push(None),
-            _ => {
-                let detail = "transitions are not supported yet; leave transition empty for a hard cut";
-                return Err(Error::new(Kind::Unsupported, "unsupported-transition", detail)
-                    .with_parameter("transition"));
-            }
-        }
+        transitions.push(transition::parse(text?)?);
     }
     transitions.resize(ranges - 1, None);
     Ok(transitions)
@@ -116,10 +121,8 @@ fn holes(query: &Query) -> Result<Holes> {
         None if allowed => Ok(Holes::Skip),
         None | Some("refuse") => Ok(Holes::Refuse),
         Some("skip") => Ok(Holes::Skip),
-        Some("freeze" | "black") => {
-            let detail = "holes takes refuse and skip; freeze and black are not supported yet";
-            Err(Error::new(Kind::Unsupported, "unsupported-holes", detail).with_parameter("holes"))
-        }
+        Some("freeze") => Ok(Holes::Freeze),
+        Some("black") => Ok(Holes::Black),
         Some(_) => {
             let detail = "holes must be one of: refuse, skip, freeze, black";
             Err(Error::invalid("invalid-holes", "holes", detail))
@@ -127,24 +130,28 @@ fn holes(query: &Query) -> Result<Holes> {
     }
 }
 
-fn kind(query: &Query) -> Result<Type> {
+/// How the cut is made, and what it is wrapped in: what the extension says, but for the older `type=mp4` and
+/// `type=webm` at the address of a `.ts`.
+fn kind(query: &Query, wrapped: Container) -> Result<(Type, Container)> {
     let unsupported = |detail: String| {
         Err(Error::new(Kind::Unsupported, "unsupported-type", detail).with_parameter("type"))
     };
+    let transport = wrapped == Container::TransportStream;
     match query.text("type")? {
-        None | Some("smart" | "fast") => Ok(Type::Smart),
-        Some("mpegts") => Ok(Type::Full),
-        Some("rough") => Ok(Type::Rough),
-        Some("mp4") => unsupported(
-            "mp4 type has been disabled due to the load it causes; use smart, rough or mpegts".into(),
-        ),
-        Some(known @ ("webm" | "copy")) => {
-            unsupported(format!("type {known} is not supported yet; use smart, rough or mpegts"))
+        // Only MPEG-TS is put together from the source's own pictures.
+        None | Some("smart" | "fast") if transport => Ok((Type::Smart, wrapped)),
+        None | Some("smart" | "fast" | "mpegts" | "full") => Ok((Type::Full, wrapped)),
+        Some("mp4") => Ok((Type::Full, if transport { Container::Mp4 } else { wrapped })),
+        Some("webm") => Ok((Type::Full, if transport { Container::WebM } else { wrapped })),
+        Some("rough") if transport => Ok((Type::Rough, wrapped)),
+        Some("rough") => unsupported("a rough cut is MPEG-TS, as its segments are; ask for .ts".into()),
+        Some("copy") => {
+            unsupported("type copy is not supported yet; use smart, rough, mpegts, mp4 or webm".into())
         }
         Some(other) => {
             // What a client made up is quoted, but not at length.
             let other: String = other.chars().take(40).collect();
-            unsupported(format!("Unknown type '{other}'; use smart, rough or mpegts"))
+            unsupported(format!("Unknown type '{other}'; use smart, rough, mpegts, mp4 or webm"))
         }
     }
 }
