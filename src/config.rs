@@ -138,6 +138,8 @@ pub struct Frame {
 pub struct Waveform {
     /// The longest span of a waveform.
     pub max_span: Length,
+    /// The most pixels of a waveform in numbers, over all its channels; text may have a quarter of them.
+    pub max_points: u64,
     /// How long a waveform may take once it is asked for.
     pub deadline: Length,
 }
@@ -241,7 +243,7 @@ impl Default for Frame {
 
 impl Default for Waveform {
     fn default() -> Self {
-        Self { max_span: seconds(6 * 3600), deadline: seconds(120) }
+        Self { max_span: seconds(24 * 3600), max_points: 1 << 23, deadline: seconds(120) }
     }
 }
 
@@ -286,6 +288,7 @@ impl Config {
         within("cut.webm_speed", self.cut.webm_speed.into(), 5, 8)?;
         within("cut.webm_crf", self.cut.webm_crf.into(), 0, 63)?;
         within("cut.audio_bitrate", self.cut.audio_bitrate as usize, 8_000, 512_000)?;
+        within("waveform.max_points", self.waveform.max_points as usize, 1, 1 << 30)?;
         within("frame.jpeg_quality", self.frame.jpeg_quality.into(), 1, 100)?;
         for (key, preset) in [("cut.preset", &self.cut.preset), ("cut.edge_preset", &self.cut.edge_preset)] {
             if !PRESETS.contains(&preset.as_str()) {

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod files;
 pub mod frame;
 mod index;
+mod peaks;
 pub mod playlist;
 pub mod rough;
 pub mod smart;

@@ -392,12 +392,12 @@ impl Frame {
         unsafe {
             use ffi::AVSampleFormat as F;
             let format = (*self.raw()).format;
-            let (plane, count, at, step) = if format >= F::AV_SAMPLE_FMT_U8P as i32 && format != F::AV_SAMPLE_FMT_S64 as i32
-            {
-                (channel, samples, 0, 1)
-            } else {
-                (0, samples.saturating_mul(channels), channel, channels)
-            };
+            let (plane, count, at, step) =
+                if format >= F::AV_SAMPLE_FMT_U8P as i32 && format != F::AV_SAMPLE_FMT_S64 as i32 {
+                    (channel, samples, 0, 1)
+                } else {
+                    (0, samples.saturating_mul(channels), channel, channels)
+                };
             macro_rules! append {
                 ($kind:ty, $convert:expr) => {{
                     let all: &[$kind] = self.elements(plane, count);
@@ -426,9 +426,9 @@ impl Frame {
                 S32 | S32P => append!(i32, |it| (*it >> 16) as i16),
                 S64 | S64P => append!(i64, |it| (*it >> 48) as i16),
                 FLT | FLTP => append!(f32, |it| rounded(*it)),
-                DBL | DBLP => append!(f64, |it| {
-                    (*it * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16
-                }),
+                DBL | DBLP => {
+                    append!(f64, |it| { (*it * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16 })
+                }
                 _ => {}
             }
         }

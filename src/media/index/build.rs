@@ -1,8 +1,8 @@
 //! One pass over a segment.
 
 use super::audio::AudioScanner;
-use super::video::VideoScanner;
 use super::place::Places;
+use super::video::VideoScanner;
 use super::{AudioCodec, AudioTrack, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, SoundIndex, VideoCodec};
 use crate::base::{Error, Result};
 use crate::media::ts::psi::{self, Program, ProgramMap, Sections, Stream};

@@ -7,6 +7,9 @@ use super::{LEVELS, Peak, Track, View, WHOLE, block_samples};
 /// column is at most how uneven the two blocks at its borders are.
 const BLOCKS: i64 = 4;
 
+/// Samples of another rate that are put together.
+const FEW: usize = 16;
+
 /// What is known of one track in one column. Sums of whole numbers, so that the order of adding does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Column {
@@ -138,17 +141,29 @@ impl Columns {
         (i128::from(sample) * i128::from(self.rate) / i128::from(rate.max(1))) as i64
     }
 
-    /// Adds samples as they are, the first at place `position`.
-    pub fn add_samples(&mut self, position: i64, channels: &[Vec<i16>]) {
+    /// Adds samples as they are, the first at place `position` of a clock of `rate`. Those of another rate are put where
+    /// their times fall, a few together.
+    pub fn add_samples(&mut self, position: i64, rate: u32, channels: &[Vec<i16>]) {
         let slices: Vec<&[i16]> = channels.iter().map(Vec::as_slice).collect();
         let mut mixed = std::mem::take(&mut self.mixed);
         mix(&slices, &mut mixed);
         let mut tracks = std::mem::take(&mut self.tracks);
         for (track, columns) in &mut tracks {
             let samples = match track {
-                Track::Channel(channel) if slices.len() > 1 => slices.get(*channel).copied().unwrap_or_default(),
+                Track::Channel(channel) if slices.len() > 1 => {
+                    slices.get(*channel).copied().unwrap_or_default()
+                }
                 _ => &mixed,
             };
+            if rate != self.rate {
+                for (number, few) in samples.chunks(FEW).enumerate() {
+                    let begin = position + (number * FEW) as i64;
+                    let (begin, end) = (self.own(begin, rate), self.own(begin + few.len() as i64, rate));
+                    let Some(peak) = Sum::of(few).peak() else { continue };
+                    self.spread(begin, end, |column, from, to| columns[column].add(peak, (to - from) as u64));
+                }
+                continue;
+            }
             self.spread(position, position + samples.len() as i64, |column, from, to| {
                 let sum = Sum::of(&samples[(from - position) as usize..(to - position) as usize]);
                 let it = &mut columns[column];
@@ -175,9 +190,10 @@ mod tests {
     #[test]
     fn samples_fall_into_their_columns_and_holes_stay_empty() {
         let mut columns = Columns::new(1000, 0, 10, 5, &[Track::Channel(0), Track::Channel(1)]);
-        let part = |samples: &[f32]| vec![samples.iter().map(|it| (it * 32768.0) as i16).collect::<Vec<_>>(); 2];
-        columns.add_samples(-2, &part(&[0.9, 0.9, 0.5, -1.0, 0.25]));
-        columns.add_samples(8, &part(&[-0.5, 0.5, 0.7]));
+        let part =
+            |samples: &[f32]| vec![samples.iter().map(|it| (it * 32768.0) as i16).collect::<Vec<_>>(); 2];
+        columns.add_samples(-2, 1000, &part(&[0.9, 0.9, 0.5, -1.0, 0.25]));
+        columns.add_samples(8, 1000, &part(&[-0.5, 0.5, 0.7]));
         let track = columns.tracks().nth(1).unwrap();
         let means: Vec<_> = track.iter().map(Column::mean).collect();
         assert_eq!(means, [Some(0.75), Some(0.25), None, None, Some(0.5)]);
@@ -201,12 +217,14 @@ mod tests {
     #[test]
     fn columns_of_blocks_are_those_of_samples() {
         let tracks = [Track::Mix, Track::Channel(0), Track::Channel(1)];
-        for (width, from, total) in [(40, 1_000_077, 200_000), (100, 1_012_345, 150_000), (3, 990_000, 210_000)] {
+        for (width, from, total) in
+            [(40, 1_000_077, 200_000), (100, 1_012_345, 150_000), (3, 990_000, 210_000)]
+        {
             let level = Columns::level(total, width).unwrap();
             let mut exact = Columns::new(1000, from, total, width, &tracks);
             let mut blocks = exact.clone();
             for (start, channels) in segments() {
-                exact.add_samples(start, &channels);
+                exact.add_samples(start, 1000, &channels);
                 let mut builder = Builder::new();
                 builder.add(start, FORMAT, &channels);
                 let pyramid = builder.finish();

@@ -209,7 +209,12 @@ impl Blocks<'_> {
     pub fn peaks(&self) -> impl ExactSizeIterator<Item = Peak> {
         let unsigned = |plane| signed(plane).map(|it| it as u16);
         let levels = unsigned(self.planes[2]).zip(unsigned(self.planes[3]));
-        self.minima().zip(self.maxima()).zip(levels).map(|((min, max), (mean, rms))| Peak { min, max, mean, rms })
+        self.minima().zip(self.maxima()).zip(levels).map(|((min, max), (mean, rms))| Peak {
+            min,
+            max,
+            mean,
+            rms,
+        })
     }
 }
 
@@ -223,7 +228,8 @@ mod tests {
         let format = SoundFormat { rate: 48_000, channels };
         let mut builder = Builder::new();
         for (start, count) in [(82_000_000_000_123i64, 96_000), (82_000_000_900_000, 700)] {
-            let samples = |channel: usize| (0..count).map(|it| (it * 37 % 6007 * (channel + 1)) as i16).collect();
+            let samples =
+                |channel: usize| (0..count).map(|it| (it * 37 % 6007 * (channel + 1)) as i16).collect();
             builder.add(start, format, &(0..channels).map(samples).collect::<Vec<_>>());
         }
         builder.finish()
@@ -242,7 +248,8 @@ mod tests {
                     for (number, levels) in run.tracks.iter().enumerate() {
                         let track = number.checked_sub(1).map_or(Track::Mix, Track::Channel);
                         for (level, peaks) in levels.iter().enumerate() {
-                            let found = view.blocks(own, track, level).map(|it| it.peaks().collect::<Vec<_>>());
+                            let found =
+                                view.blocks(own, track, level).map(|it| it.peaks().collect::<Vec<_>>());
                             let here = part == Part::with(level, number > 0)
                                 || (channels == 1 && part == Part::with(level, true));
                             assert_eq!(found.as_ref(), here.then_some(peaks), "{part:?} {track:?} {level}");

@@ -136,7 +136,15 @@ pub struct FilePixels {
 impl FilePixels {
     /// `split` keeps the channels apart.
     pub fn new(scale: usize, split: bool, most: usize) -> Self {
-        Self { scale: scale.max(1), split, most, filled: 0, tracks: Vec::new(), mixed: Vec::new(), full: false }
+        Self {
+            scale: scale.max(1),
+            split,
+            most,
+            filled: 0,
+            tracks: Vec::new(),
+            mixed: Vec::new(),
+            full: false,
+        }
     }
 
     pub fn tracks(&self) -> impl ExactSizeIterator<Item = &Extremes> {

@@ -72,12 +72,13 @@ impl Builder {
             return;
         }
         let jitter = i64::from(format.rate) * JITTER_MICROS / 1_000_000;
-        let position =
-            if !self.pyramid.runs.is_empty() && position.saturating_sub(self.next).saturating_abs() <= jitter {
-                self.next
-            } else {
-                position
-            };
+        let position = if !self.pyramid.runs.is_empty()
+            && position.saturating_sub(self.next).saturating_abs() <= jitter
+        {
+            self.next
+        } else {
+            position
+        };
         let skip = if self.pyramid.runs.is_empty() { 0 } else { self.next.saturating_sub(position).max(0) };
         if skip >= length as i64 || self.samples.saturating_add(length as u64) > MAX_SAMPLES {
             return;

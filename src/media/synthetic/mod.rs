@@ -4,6 +4,7 @@
 mod paint;
 
 pub use paint::CELL;
+pub(in crate::media) use paint::glyph;
 
 use super::ffi::{
     AudioSettings, Encoder, Frame, Graph, MemoryWriter, Muxer, Packet, PixelFormat, VideoSettings,

@@ -31,7 +31,8 @@ const GLYPHS: [[u8; 7]; 14] = [
     [0x1f, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04],
 ];
 
-fn glyph(letter: char) -> [u8; 7] {
+/// The rows of a letter; nothing for one there is not.
+pub fn glyph(letter: char) -> [u8; 7] {
     let at = match letter {
         '0'..='9' => letter as usize - '0' as usize,
         '-' => 10,
