@@ -36,8 +36,8 @@ enum Command {
     Cut(cut::Arguments),
     /// Write the picture on screen at an instant, as PNG or JPEG.
     Frame(frame::Arguments),
-    /// Draw the loudness of a span as a PNG.
-    Waveform(waveform::Arguments),
+    /// Draw the sound of a span of the archive, or of a file, as a picture or as numbers for players.
+    Waveform(Box<waveform::Arguments>),
     /// Print the effective configuration as TOML.
     Config,
 }
@@ -100,7 +100,7 @@ pub fn run() -> ExitCode {
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Cut(arguments) => cut::run(config, arguments),
         Command::Frame(arguments) => frame::run(config, arguments),
-        Command::Waveform(arguments) => waveform::run(config, arguments),
+        Command::Waveform(arguments) => waveform::run(config, &arguments),
         Command::Config => config::run(&config),
     };
     match done {

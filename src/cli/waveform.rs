@@ -102,7 +102,7 @@ impl Arguments {
     }
 }
 
-pub fn run(config: Config, arguments: Arguments) -> Result<()> {
+pub fn run(config: Config, arguments: &Arguments) -> Result<()> {
     let origin = if arguments.quality.is_some() { Origin::Archive } else { Origin::File };
     let wish = Wish::read(arguments.extension()?, origin, arguments.size, |key| Ok(arguments.get(key)))?;
     let made = match &arguments.quality {

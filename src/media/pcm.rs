@@ -85,6 +85,9 @@ fn bare(codec: AudioCodec, frame: &[u8]) -> &[u8] {
     frame.get(at..).unwrap_or_default()
 }
 
+/// The format of some samples, and the samples of each channel.
+type Converted<'a> = (SoundFormat, &'a [Vec<i16>]);
+
 /// Frames as samples of one format, that of the first.
 #[derive(Default)]
 struct Converter {
@@ -95,7 +98,7 @@ struct Converter {
 
 impl Converter {
     /// The frame's samples, held until the next call.
-    fn convert(&mut self, frame: &Frame) -> Result<Option<(SoundFormat, &[Vec<i16>])>> {
+    fn convert(&mut self, frame: &Frame) -> Result<Option<Converted<'_>>> {
         let own = SoundFormat { rate: frame.sample_rate(), channels: frame.channels() };
         if frame.samples() == 0 || own.rate == 0 || own.channels == 0 {
             return Ok(None);

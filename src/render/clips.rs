@@ -14,11 +14,6 @@ pub(super) fn clip(archive: &Archive, segment: &Segment) -> Clip {
     }
 }
 
-/// Every segment of a selection, holes or not.
-pub(super) fn clips(archive: &Archive, selection: &Selection) -> Vec<Clip> {
-    selection.segments().map(|segment| clip(archive, segment)).collect()
-}
-
 /// The clip that `segment` continues without a hole.
 pub(super) fn before(archive: &Archive, segment: &Segment) -> Result<Option<Clip>> {
     Ok(segment_before(archive, segment)?.map(|it| clip(archive, &it)))

@@ -13,3 +13,4 @@ mod routes;
 mod smart;
 mod surroundings;
 mod ts;
+mod waveform;

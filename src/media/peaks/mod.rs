@@ -22,6 +22,8 @@ pub use format::{Part, View};
 pub use pixels::{Extremes, FilePixels, Pixels, pixels_of};
 pub use pyramid::{Builder, Pyramid};
 
+pub use super::sound::SoundFormat;
+
 /// Samples of the smallest block.
 pub const BLOCK: i64 = 256;
 

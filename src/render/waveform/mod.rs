@@ -14,7 +14,7 @@ use crate::base::time::{MINUTE, SECOND, TimeBase};
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Token};
 use crate::media::cut::Holes;
 use crate::media::pcm::sample_at;
-use crate::media::peaks::{Columns, MAX_CHANNELS, Part, Pixels, Track, View, pixels_of};
+use crate::media::peaks::{BLOCK, Columns, Extremes, MAX_CHANNELS, Part, Pixels, Track, View, pixels_of};
 use crate::media::waveform::{Drawing, Layers, Look, png, svg};
 use crate::pool::{Lane, Ticket};
 use futures_util::StreamExt;
@@ -73,11 +73,13 @@ impl Canvas {
         }
     }
 
+    /// Whether nothing was found for anything that was asked for: a span shorter than a pixel asks for none.
     fn is_empty(&self) -> bool {
         match self {
             Self::Columns(columns, _) => columns.tracks().flatten().all(|it| it.is_empty()),
             Self::Pixels(pixels, _) => {
-                pixels.tracks().all(|track| (0..track.len()).all(|it| track.get(it).is_none()))
+                let none = |track: &Extremes| (0..track.len()).all(|it| track.get(it).is_none());
+                pixels.tracks().all(|track| !track.is_empty() && none(track))
             }
         }
     }
@@ -255,7 +257,6 @@ fn scale(zoom: Zoom, samples: &Range<i64>) -> Result<i64> {
         Zoom::SamplesPerPixel(each) => return Ok(i64::from(each)),
         Zoom::Width(width) => i64::from(width),
     };
-    use crate::media::peaks::BLOCK;
     let count = |scale: i64| {
         let pixels = pixels_of(samples.clone(), scale);
         pixels.end - pixels.start

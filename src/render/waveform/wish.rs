@@ -14,22 +14,6 @@ pub const MAX_SIDE: u32 = 4096;
 /// The most samples a pixel may stand for: six minutes at 48 kHz.
 pub const MAX_SAMPLES_PER_PIXEL: u32 = 1 << 24;
 
-/// Parameters beside the size, in the order they are told.
-pub const PARAMETERS: [&str; 12] = [
-    "style",
-    "scale",
-    "color",
-    "background",
-    "channels",
-    "axis",
-    "width",
-    "height",
-    "samples_per_pixel",
-    "bits",
-    "format",
-    "size",
-];
-
 /// The kinds of answers, by the extension they are asked for with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Extension {
