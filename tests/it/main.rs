@@ -8,6 +8,7 @@ mod golden;
 mod index;
 mod judge;
 mod layers;
+mod matrix;
 mod media;
 mod routes;
 mod smart;
