@@ -10,7 +10,7 @@ MOVIOLA := $(or $(CARGO_TARGET_DIR),target)/release/moviola
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run test golden bench prepare
+.PHONY: help run test golden matrix bench prepare
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -36,6 +36,12 @@ test: ## format, lints, all tests
 golden: ## the whole comparison with the recorded server (makes its archive once: 15 minutes, 1.2 GB)
 	@scripts/prepare.sh test
 	MOVIOLA_GOLDEN=full cargo test --locked --release --test it golden:: -- --nocapture
+
+# The second judge is a newer libav, where its Python wheel (av) is installed.
+matrix: ## fifty random cuts of each synthesised source, judged by FFmpeg (half an hour)
+	@scripts/prepare.sh test
+	@python3 -c 'import av' 2>/dev/null && export MOVIOLA_MATRIX_JUDGE="$$PWD/scripts/judge.py"; \
+	MOVIOLA_MATRIX_CUTS=$${MOVIOLA_MATRIX_CUTS:-50} cargo test --locked --release --test it matrix:: -- --nocapture
 
 # Each by itself: cargo bench --bench NAME, with words after -- for parts of it.
 BENCHES := $(patsubst benches/%.rs,%,$(wildcard benches/*.rs))

@@ -114,6 +114,10 @@ pub struct Cut {
     pub edge_cache: ByteSize,
     /// Bits a second of a full cut's audio.
     pub audio_bitrate: u32,
+    /// How fast VP9 is encoded for WebM: libvpx's `cpu-used` with its realtime deadline, 5 (best) to 8.
+    pub webm_speed: u8,
+    /// The VP9 quality of WebM, 0 to 63 (worst).
+    pub webm_crf: u8,
     /// The longest span of a full cut.
     pub max_span: Length,
     /// How long a full cut may take; a cut that is not done then is broken off.
@@ -134,6 +138,8 @@ pub struct Frame {
 pub struct Waveform {
     /// The longest span of a waveform.
     pub max_span: Length,
+    /// The most pixels of a waveform in numbers, over all its channels; text may have a quarter of them.
+    pub max_points: u64,
     /// How long a waveform may take once it is asked for.
     pub deadline: Length,
 }
@@ -220,6 +226,8 @@ impl Default for Cut {
             edge_preset: "veryfast".into(),
             edge_crf: 18,
             edge_cache: ByteSize(64 << 20),
+            webm_speed: 7,
+            webm_crf: 24,
             audio_bitrate: 192_000,
             max_span: seconds(12 * 3600),
             deadline: seconds(6 * 3600),
@@ -235,7 +243,7 @@ impl Default for Frame {
 
 impl Default for Waveform {
     fn default() -> Self {
-        Self { max_span: seconds(6 * 3600), deadline: seconds(120) }
+        Self { max_span: seconds(24 * 3600), max_points: 1 << 23, deadline: seconds(120) }
     }
 }
 
@@ -277,7 +285,10 @@ impl Config {
         within("listing.max_segments", self.listing.max_segments, 1, 1_000_000_000)?;
         within("cut.crf", self.cut.crf.into(), 0, 51)?;
         within("cut.edge_crf", self.cut.edge_crf.into(), 0, 51)?;
+        within("cut.webm_speed", self.cut.webm_speed.into(), 5, 8)?;
+        within("cut.webm_crf", self.cut.webm_crf.into(), 0, 63)?;
         within("cut.audio_bitrate", self.cut.audio_bitrate as usize, 8_000, 512_000)?;
+        within("waveform.max_points", self.waveform.max_points as usize, 1, 1 << 30)?;
         within("frame.jpeg_quality", self.frame.jpeg_quality.into(), 1, 100)?;
         for (key, preset) in [("cut.preset", &self.cut.preset), ("cut.edge_preset", &self.cut.edge_preset)] {
             if !PRESETS.contains(&preset.as_str()) {

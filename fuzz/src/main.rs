@@ -4,6 +4,7 @@ mod targets;
 
 use moviola::base::{Timestamp, Token};
 use moviola::media::index;
+use moviola::media::peaks::{Builder, Part, SoundFormat};
 use moviola::media::synthetic::{Synthetic, synthesise};
 use moviola::media::ts::psi;
 use std::collections::HashSet;
@@ -19,11 +20,12 @@ const SLOW: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().ok_or("which target: ts_index or index_decode?")?;
+    let name = arguments.next().ok_or("which target: ts_index, index_decode or peaks_decode?")?;
     let target = match name.as_str() {
         "ts_index" => targets::ts_index,
         "index_decode" => targets::index_decode,
-        _ => return Err("there are the targets ts_index and index_decode".into()),
+        "peaks_decode" => targets::peaks_decode,
+        _ => return Err("there are the targets ts_index, index_decode and peaks_decode".into()),
     };
     let (mut seconds, mut random, mut corpus) = (60, Random(0x9e37_79b9_7f4a_7c15), Vec::new());
     while let Some(argument) = arguments.next() {
@@ -38,6 +40,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         let bodies = corpus.iter().filter_map(|it| index::build(it).ok());
         // Magic word and version before, checksum after.
         corpus = bodies.map(|it| it.encode()).map(|it| it[5..it.len() - 8].to_vec()).collect();
+    }
+    if name == "peaks_decode" {
+        corpus = peaks();
     }
     corpus.iter_mut().for_each(|it| it.truncate(MAX_INPUT));
     let seeded = corpus.len();
@@ -97,6 +102,21 @@ fn seeds(corpus: &mut Vec<Vec<u8>>) -> moviola::base::Result<()> {
     }
     corpus.extend(made);
     Ok(())
+}
+
+/// Parts of the peaks of short runs, with one channel and with more.
+fn peaks() -> Vec<Vec<u8>> {
+    let mut parts = Vec::new();
+    for channels in [1, 2, 6] {
+        let mut builder = Builder::new();
+        for (start, length) in [(82_000_000_000_100i64, 3000usize), (82_000_000_009_000, 700)] {
+            let samples: Vec<i16> = (0..length).map(|it| (it * 7919 % 65_521) as u16 as i16).collect();
+            builder.add(start, SoundFormat { rate: 48_000, channels }, &vec![samples; channels]);
+        }
+        let pyramid = builder.finish();
+        parts.extend(Part::ALL.map(|part| pyramid.encode(part)));
+    }
+    parts
 }
 
 /// The segment with other stream types in its program map.

@@ -2,6 +2,7 @@
 //! of different kinds apart.
 
 use moviola::media::index::{self, ElementaryReader, FrameIndex};
+use moviola::media::peaks::{Columns, Part, Pixels, Track, View, WHOLE};
 
 /// Any bytes as a segment.
 pub fn ts_index(bytes: &[u8]) -> u64 {
@@ -55,4 +56,34 @@ pub fn index_decode(bytes: &[u8]) -> u64 {
         }
         Err(_) => 0,
     }
+}
+
+/// Any bytes as a part of a segment's peaks: every block of every track at every level, and both kinds of drawing.
+pub fn peaks_decode(bytes: &[u8]) -> u64 {
+    let mut shape = 0;
+    for (number, part) in Part::ALL.into_iter().enumerate() {
+        let Some(view) = View::decode(part, bytes) else { continue };
+        let tracks = [Track::Mix, Track::Channel(0), Track::Channel(1), Track::Channel(usize::MAX - 1)];
+        let mut blocks = 0;
+        for run in view.runs() {
+            for track in tracks {
+                for level in 0..=WHOLE + 1 {
+                    blocks += view.blocks(run, track, level).map_or(0, |it| it.peaks().count());
+                }
+            }
+        }
+        assert!(blocks <= bytes.len(), "no more blocks than the bytes can hold");
+        let first = view.runs().next().map_or(0, |it| it.start);
+        for (rate, from) in [(view.rate, first), (48_000, 0), (u32::MAX, first)] {
+            for total in [1, 5000, 1 << 40] {
+                Columns::new(rate, from, total, 7, &tracks).add(&view);
+            }
+            for scale in [256i64, 65_536] {
+                let pixel = from.div_euclid(scale);
+                Pixels::new(rate, scale, pixel..pixel + 9, &tracks).add(&view);
+            }
+        }
+        shape |= (1 + (view.runs().count() as u64).min(15) + u64::from(view.channels.min(9)) * 16) << (20 * number);
+    }
+    shape
 }

@@ -2,17 +2,17 @@
 
 use super::{output::Output, wait};
 use crate::app;
-use crate::base::{Channel, Quality, Result, Timestamp};
+use crate::base::{Channel, Error, Kind, Quality, Result, Timestamp};
 use crate::config::Config;
 use crate::media::Sink;
-use crate::media::cut::{Container, Holes};
-use crate::render::Wanted;
+use crate::media::cut::{Container, Holes, Transition, transition};
 use crate::render::bytes::ByteSource;
 use crate::render::cut::Coding;
-use crate::render::smart::Ends;
+use crate::render::smart;
+use crate::render::{Ends, MAX_RANGES, Wanted};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 #[derive(Debug, Args)]
@@ -25,10 +25,19 @@ pub struct Arguments {
     /// UTC, ISO 8601; default: where the last segment ends.
     #[arg(long)]
     end: Option<String>,
+    /// START,END instead of --start and --end; either may be left out. May be given again: the ranges follow each other.
+    #[arg(long = "range", value_name = "START,END", conflicts_with_all = ["start", "end"])]
+    ranges: Vec<String>,
+    /// NAME,SECONDS between a range and the next, empty for a hard cut; once for each.
+    #[arg(long = "transition", value_name = "NAME,SECONDS")]
+    transitions: Vec<String>,
+    /// What becomes of what is missing.
+    #[arg(long, value_enum, default_value_t = Missing::Refuse, conflicts_with = "allow_holes")]
+    holes: Missing,
     /// How the cut is made.
     #[arg(long = "type", value_enum, default_value_t = Type::Smart)]
     kind: Type,
-    /// Cut what there is instead of failing at a hole.
+    /// Cut what there is instead of failing at a hole: --holes skip.
     #[arg(long)]
     allow_holes: bool,
     /// Encode without any loss (High 4:4:4 Predictive, several times the source's size).
@@ -44,11 +53,20 @@ enum Type {
     /// Exactly the frames asked for; all but the edges taken over as they are.
     Smart,
     /// Exactly the frames asked for, encoded anew.
-    Mpegts,
+    #[value(alias = "mpegts")]
+    Full,
     /// From the keyframe before the span to the one behind it; nothing is encoded.
     Copy,
     /// The segments that cover the span, byte for byte.
     Rough,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Missing {
+    Refuse,
+    Skip,
+    Freeze,
+    Black,
 }
 
 /// Bytes of a rough cut read at once.
@@ -58,13 +76,29 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     let time = |name: &str, text: &Option<String>| {
         text.as_deref().map(|text| Timestamp::parse(name, text)).transpose()
     };
+    let mut ranges = arguments.ranges.iter().map(|it| range(it)).collect::<Result<Vec<Ends>>>()?;
+    if ranges.is_empty() {
+        ranges.push((time("start", &arguments.start)?, time("end", &arguments.end)?));
+    }
+    if ranges.len() > MAX_RANGES {
+        return Err(Error::invalid(
+            "too-many-ranges",
+            "range",
+            format!("a cut takes at most {MAX_RANGES} ranges"),
+        ));
+    }
     let wanted = Wanted {
         channel: Channel::new(&arguments.channel)?,
         quality: Quality::new(&arguments.quality)?,
-        ranges: vec![(time("start", &arguments.start)?, time("end", &arguments.end)?)],
-        transitions: Vec::new(),
-        holes: if arguments.allow_holes { Holes::Skip } else { Holes::Refuse },
-        container: Container::TransportStream,
+        transitions: transitions(&arguments.transitions, ranges.len())?,
+        ranges,
+        holes: match arguments.holes {
+            Missing::Refuse if !arguments.allow_holes => Holes::Refuse,
+            Missing::Refuse | Missing::Skip => Holes::Skip,
+            Missing::Freeze => Holes::Freeze,
+            Missing::Black => Holes::Black,
+        },
+        container: container(&arguments.output),
     };
     let render = app::build(config)?;
     let bar = ProgressBar::new_spinner();
@@ -72,12 +106,26 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
         bar.set_style(style);
     }
     let mut output = Output::create(&arguments.output, bar.clone())?;
-    if arguments.kind != Type::Mpegts {
-        let cut: Arc<dyn ByteSource> = match arguments.kind {
-            Type::Rough => wait(render.rough_cut(wanted))?,
-            Type::Copy => wait(render.smart_cut(wanted, Ends::Keyframes))?.cut,
-            _ => wait(render.smart_cut(wanted, Ends::Exact))?.cut,
-        };
+    let transport = wanted.container == Container::TransportStream;
+    let cut: Option<Arc<dyn ByteSource>> = match arguments.kind {
+        Type::Rough if !transport => {
+            let detail = "a rough cut is MPEG-TS, as its segments are; name the output .ts";
+            return Err(Error::new(Kind::Unsupported, "unsupported-type", detail));
+        }
+        Type::Rough => Some(wait(render.rough_cut(wanted.clone()))?),
+        Type::Copy if !transport => {
+            let detail = "a copied cut is MPEG-TS, as its segments are; name the output .ts";
+            return Err(Error::new(Kind::Unsupported, "unsupported-type", detail));
+        }
+        Type::Copy => Some(wait(render.smart_cut(wanted.clone(), smart::Ends::Keyframes))?.cut),
+        Type::Smart if transport => match wait(render.smart_cut(wanted.clone(), smart::Ends::Exact)) {
+            // What cannot be copied is encoded, as over HTTP.
+            Err(error) if error.code == "unsupported-source" => None,
+            prepared => Some(prepared?.cut),
+        },
+        _ => None,
+    };
+    if let Some(cut) = cut {
         let mut offset = 0;
         while offset < cut.length() {
             let length = CHUNK.min(cut.length() - offset);
@@ -94,4 +142,40 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     bar.finish_and_clear();
     eprintln!("{} frames, {} decoded", summary.frames, summary.decoded);
     Ok(())
+}
+
+/// `START,END`, either of which may be empty.
+fn range(text: &str) -> Result<Ends> {
+    let Some((start, end)) = text.split_once(',') else {
+        return Err(Error::invalid(
+            "invalid-range",
+            "range",
+            "range must be START,END: two times and one comma",
+        ));
+    };
+    let read = |text: &str| match text {
+        "" => Ok(None),
+        text => Timestamp::parse("range", text).map(Some),
+    };
+    Ok((read(start)?, read(end)?))
+}
+
+fn transitions(texts: &[String], ranges: usize) -> Result<Vec<Option<Transition>>> {
+    let mut all = texts.iter().map(|it| transition::parse(it)).collect::<Result<Vec<_>>>()?;
+    if all.len() >= ranges && !all.is_empty() {
+        return Err(Error::invalid("too-many-transitions", "transition", "Too many transitions"));
+    }
+    all.resize(ranges - 1, None);
+    Ok(all)
+}
+
+/// What the file's name says; MPEG-TS otherwise.
+fn container(output: &Path) -> Container {
+    let extension = output.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
+    match extension.as_deref() {
+        Some("mp4") => Container::Mp4,
+        Some("mkv") => Container::Matroska,
+        Some("webm") => Container::WebM,
+        _ => Container::TransportStream,
+    }
 }

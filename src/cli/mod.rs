@@ -32,12 +32,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Say what a file of media is, as JSON.
     Probe(probe::Arguments),
-    /// Cut a span of the archive exactly and write it as MPEG-TS.
+    /// Cut ranges of the archive exactly, one after the other; the output's extension says what they are wrapped in.
     Cut(cut::Arguments),
     /// Write the picture on screen at an instant, as PNG or JPEG.
     Frame(frame::Arguments),
-    /// Draw the loudness of a span as a PNG.
-    Waveform(waveform::Arguments),
+    /// Draw the sound of a span of the archive, or of a file, as a picture or as numbers for players.
+    Waveform(Box<waveform::Arguments>),
     /// Print the effective configuration as TOML.
     Config,
 }
@@ -100,7 +100,7 @@ pub fn run() -> ExitCode {
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Cut(arguments) => cut::run(config, arguments),
         Command::Frame(arguments) => frame::run(config, arguments),
-        Command::Waveform(arguments) => waveform::run(config, arguments),
+        Command::Waveform(arguments) => waveform::run(config, &arguments),
         Command::Config => config::run(&config),
     };
     match done {

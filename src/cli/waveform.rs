@@ -2,44 +2,135 @@
 
 use super::{output::save, wait};
 use crate::app;
-use crate::base::{Channel, Error, Quality, Result, Span, Timestamp};
+use crate::base::{Channel, Error, Quality, Result, Span, Timestamp, Token};
 use crate::config::Config;
+use crate::render::waveform::of_file;
+use crate::render::waveform::wish::{DEFAULT_SIZE, Extension, MAX_SIDE, Origin, Wish};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
+    /// A channel of the archive, or, without a quality, a file of any container that libav reads.
+    #[arg(value_name = "CHANNEL|FILE")]
     channel: String,
-    quality: String,
-    /// UTC, ISO 8601.
+    quality: Option<String>,
+    /// UTC, ISO 8601; of an archive.
     #[arg(long)]
-    start: String,
-    /// UTC, ISO 8601.
+    start: Option<String>,
+    /// UTC, ISO 8601; of an archive.
     #[arg(long)]
-    end: String,
-    /// WIDTHxHEIGHT in pixels.
+    end: Option<String>,
+    /// WIDTHxHEIGHT of a picture, in pixels.
     #[arg(long, default_value = "1024x64", value_parser = size)]
     size: (u32, u32),
-    /// The PNG to write, or - for standard output.
+    /// Pixels of a picture, instead of the size's; of numbers, pixels at most.
+    #[arg(long)]
+    width: Option<String>,
+    /// Pixels of a picture, instead of the size's.
+    #[arg(long)]
+    height: Option<String>,
+    /// What is drawn: mean, peak or rms.
+    #[arg(long)]
+    style: Option<String>,
+    /// How a level becomes a height: sqrt, lin, log or cbrt.
+    #[arg(long)]
+    scale: Option<String>,
+    /// RGB, RGBA, RRGGBB or RRGGBBAA in hexadecimal.
+    #[arg(long)]
+    color: Option<String>,
+    /// As the colour, or transparent.
+    #[arg(long)]
+    background: Option<String>,
+    /// overlay (pictures alone), mix or split.
+    #[arg(long)]
+    channels: Option<String>,
+    /// With the time below the picture.
+    #[arg(long)]
+    axis: bool,
+    /// How much sound a pixel of numbers stands for; of an archive a multiple of 256.
+    #[arg(long)]
+    samples_per_pixel: Option<String>,
+    /// 8 or 16 bits for each number of .dat and .json.
+    #[arg(long)]
+    bits: Option<String>,
+    /// Of .json: audiowaveform or wavesurfer.
+    #[arg(long)]
+    format: Option<String>,
+    /// The file to write: NAME.png, .svg, .dat, .json or .f32, or - for a PNG on standard output.
     #[arg(long, short)]
     output: PathBuf,
 }
 
 fn size(text: &str) -> Result<(u32, u32)> {
-    let side = |text: &str| text.parse().ok().filter(|side| (1..=4096).contains(side));
+    let side = |text: &str| text.parse().ok().filter(|side| (1..=MAX_SIDE).contains(side));
     text.split_once('x').and_then(|(width, height)| Some((side(width)?, side(height)?))).ok_or_else(|| {
-        Error::invalid("invalid-size", "size", "size must be WIDTHxHEIGHT, each from 1 to 4096")
+        let detail = format!(
+            "size must be WIDTHxHEIGHT, each from 1 to {MAX_SIDE}, such as {}x{}",
+            DEFAULT_SIZE.0, DEFAULT_SIZE.1
+        );
+        Error::invalid("invalid-size", "size", detail)
     })
 }
 
-pub fn run(config: Config, arguments: Arguments) -> Result<()> {
-    let (channel, quality) = (Channel::new(&arguments.channel)?, Quality::new(&arguments.quality)?);
-    let start = Timestamp::parse("start", &arguments.start)?;
-    let span = Span::new(start, Timestamp::parse("end", &arguments.end)?);
-    let render = app::build(config)?;
-    let made = wait(async {
-        let selection = render.waveform_selection(channel, quality, span).await?;
-        render.waveform(selection, arguments.size).await
-    })?;
+impl Arguments {
+    fn extension(&self) -> Result<Extension> {
+        let Some(ending) = self.output.extension() else { return Ok(Extension::Png) };
+        let found = Extension::ALL.iter().find(|(name, _)| ending == *name);
+        found.map(|it| it.1).ok_or_else(|| {
+            let names: Vec<String> = Extension::ALL.iter().map(|it| format!(".{}", it.0)).collect();
+            Error::invalid("output", "output", format!("the output must end in {}", names.join(", ")))
+        })
+    }
+
+    fn get(&self, key: &str) -> Option<&str> {
+        let value = match key {
+            "width" => &self.width,
+            "height" => &self.height,
+            "style" => &self.style,
+            "scale" => &self.scale,
+            "color" => &self.color,
+            "background" => &self.background,
+            "channels" => &self.channels,
+            "samples_per_pixel" => &self.samples_per_pixel,
+            "bits" => &self.bits,
+            "format" => &self.format,
+            "axis" => return self.axis.then_some("true"),
+            _ => return None,
+        };
+        value.as_deref()
+    }
+}
+
+pub fn run(config: Config, arguments: &Arguments) -> Result<()> {
+    let origin = if arguments.quality.is_some() { Origin::Archive } else { Origin::File };
+    let wish = Wish::read(arguments.extension()?, origin, arguments.size, |key| Ok(arguments.get(key)))?;
+    let made = match &arguments.quality {
+        Some(quality) => {
+            let time = |name: &str, text: &Option<String>| {
+                let text = text.as_deref().ok_or_else(|| {
+                    Error::invalid(
+                        "missing-parameter",
+                        name,
+                        format!("--{name} is needed: an ISO 8601 time in UTC"),
+                    )
+                })?;
+                Timestamp::parse(name, text)
+            };
+            let (channel, quality) = (Channel::new(&arguments.channel)?, Quality::new(quality)?);
+            let span = Span::new(time("start", &arguments.start)?, time("end", &arguments.end)?);
+            let render = app::build(config)?;
+            wait(async {
+                let source = render.waveform_source(channel, quality, span, wish).await?;
+                render.waveform(source).await
+            })?
+        }
+        None if arguments.start.is_some() || arguments.end.is_some() => {
+            let detail =
+                "--start and --end are of an archive: CHANNEL and QUALITY; a file is drawn as a whole";
+            return Err(Error::invalid("unexpected-parameter", "start", detail));
+        }
+        None => of_file(Path::new(&arguments.channel), wish, config.waveform.max_points, &Token::root())?,
+    };
     save(&arguments.output, &made.bytes)
 }

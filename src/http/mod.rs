@@ -16,7 +16,7 @@ use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, guard};
-use routes::{cut, files, frame, health, metrics, openapi, playlist, segments, waveform};
+use routes::{cut, files, frame, health, metrics, openapi, playlist, segments, transitions, waveform};
 use std::net::TcpListener;
 
 /// Every address there is. Each answers GET, HEAD and OPTIONS.
@@ -29,10 +29,18 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/segments/{path:.+}", segments::segment))
         .service(at("/playlist/{channel}.m3u8", playlist::master))
         .service(at("/playlist/{channel}/{quality}.m3u8", playlist::media))
-        .service(at("/cut/{channel}/{quality}.ts", cut::cut))
+        .service(at("/cut/{channel}/{quality}.ts", cut::ts))
+        .service(at("/cut/{channel}/{quality}.mp4", cut::mp4))
+        .service(at("/cut/{channel}/{quality}.mkv", cut::mkv))
+        .service(at("/cut/{channel}/{quality}.webm", cut::webm))
+        .service(at("/transitions", transitions::transitions))
         .service(at("/frame/{channel}/{quality}.png", frame::png))
         .service(at("/frame/{channel}/{quality}.jpg", frame::jpeg))
-        .service(at("/waveform/{channel}/{quality}.png", waveform::waveform))
+        .service(at("/waveform/{channel}/{quality}.png", waveform::png))
+        .service(at("/waveform/{channel}/{quality}.svg", waveform::svg))
+        .service(at("/waveform/{channel}/{quality}.json", waveform::json))
+        .service(at("/waveform/{channel}/{quality}.dat", waveform::dat))
+        .service(at("/waveform/{channel}/{quality}.f32", waveform::f32))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))

@@ -6,6 +6,8 @@ mod ffi;
 pub mod frame;
 pub mod index;
 pub mod nal;
+pub mod pcm;
+pub mod peaks;
 pub mod picture;
 pub mod probe;
 mod sound;

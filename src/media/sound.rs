@@ -79,6 +79,12 @@ pub struct Placement {
 }
 
 impl Placement {
+    /// Where `ticks` (in `base`) lie on the output, in ticks of `video_base`.
+    pub fn ticks(&self, ticks: i64, base: TimeBase) -> i64 {
+        let first = self.anchor.base.rescale(self.anchor.ticks, base);
+        base.rescale(ticks - first, self.video_base) + self.at
+    }
+
     /// The output sample at which audio of `ticks` (in `base`) starts.
     pub fn sample(&self, ticks: i64, base: TimeBase, format: SoundFormat) -> i64 {
         let first = self.anchor.base.rescale(self.anchor.ticks, base);
@@ -109,6 +115,11 @@ impl SoundTrack {
 
     fn length(&self) -> i64 {
         self.held.first().map_or(0, VecDeque::len) as i64
+    }
+
+    /// The first sample held.
+    pub fn start(&self) -> i64 {
+        self.start
     }
 
     /// The sample after the last one held.
@@ -185,11 +196,6 @@ impl SoundTrack {
         }
         self.start = self.start.max(first);
         self.from = self.from.max(first);
-    }
-
-    /// How many samples could be taken before `until`.
-    pub fn available(&self, until: i64) -> usize {
-        usize::try_from(self.end().min(until) - self.start).unwrap_or(0)
     }
 
     /// Silence instead of sound that never came: called when the picture is at output sample `picture`, it keeps the

@@ -9,7 +9,7 @@ use std::path::Path;
 
 /// Video packets looked at to find a clip's smallest PTS. The reorder depth of H.264 and HEVC is at most 16 frames
 /// (ITU-T H.264 §E.2.1 max_num_reorder_frames), or 32 fields.
-const LOOK_AHEAD: usize = 33;
+pub const LOOK_AHEAD: usize = 33;
 
 /// Opens a file. MPEG-TS by its name is read without guessing; anything else is probed.
 pub fn open(path: &Path, token: &Token) -> Result<Demuxer> {

@@ -14,11 +14,6 @@ pub(super) fn clip(archive: &Archive, segment: &Segment) -> Clip {
     }
 }
 
-/// Every segment of a selection, holes or not.
-pub(super) fn clips(archive: &Archive, selection: &Selection) -> Vec<Clip> {
-    selection.segments().map(|segment| clip(archive, segment)).collect()
-}
-
 /// The clip that `segment` continues without a hole.
 pub(super) fn before(archive: &Archive, segment: &Segment) -> Result<Option<Clip>> {
     Ok(segment_before(archive, segment)?.map(|it| clip(archive, &it)))
@@ -64,6 +59,10 @@ pub(super) fn cut_source(archive: &Archive, selection: &Selection) -> Result<Cut
     Ok(CutSource {
         before: first.map(|it| before(archive, it)).transpose()?.flatten(),
         runs,
+        missing: (
+            matches!(selection.items.first(), Some(Item::Hole(_))),
+            matches!(selection.items.last(), Some(Item::Hole(_) | Item::Break(_))),
+        ),
         after: last.map(|it| segment_after(archive, it)).transpose()?.flatten().map(|it| clip(archive, &it)),
     })
 }

@@ -1,11 +1,12 @@
 //! A full cut: exactly the frames asked for, encoded anew, streamed while it is made.
 
 use super::bytes::{Feed, Streaming};
-use super::{Render, Wanted, clips, playlist, select, within};
+use super::{Render, Wanted, clips, no_content, playlist, select, within};
 use crate::archive::Selection;
-use crate::base::{Error, Kind, Result, Token};
+use crate::base::{Result, Span, Token};
 use crate::media::Sink;
-use crate::media::cut::{CutSummary, FullCutOptions, full};
+use crate::media::cut::transition::{Description, transitions};
+use crate::media::cut::{CutSummary, FullCut, FullCutOptions, full};
 use crate::pool::{Lane, Ticket};
 
 /// How a full cut is coded.
@@ -13,33 +14,50 @@ use crate::pool::{Lane, Ticket};
 pub enum Coding {
     /// The configured preset and quality, in the source's own profile class.
     Default,
-    /// Bit for bit: x264 at crf 0, which is High 4:4:4 Predictive.
+    /// Bit for bit: x264 at crf 0, which is High 4:4:4 Predictive, or VP9 without loss.
     Lossless,
 }
 
-/// x264 gains little from more threads, and holds frames for each.
+/// The encoders gain little from more threads, and hold frames for each.
 const MAX_ENCODER_THREADS: usize = 8;
 
+/// What the archive has for each range of a full cut.
+#[derive(Debug)]
+pub struct FullCutSelection {
+    wanted: Wanted,
+    ranges: Vec<Selection>,
+}
+
 impl Render {
+    /// Every transition a cut can be asked for.
+    pub fn transitions(&self) -> &'static [Description] {
+        transitions()
+    }
+
     /// What a full cut would be made of, or why there is none.
-    pub async fn full_cut_selection(&self, wanted: Wanted) -> Result<Selection> {
+    pub async fn full_cut_selection(&self, wanted: Wanted) -> Result<FullCutSelection> {
         let limit = self.config.cut.max_span;
-        let [(start, end)] = wanted.ranges[..] else {
-            let detail = "several ranges are for type=smart and type=rough; mpegts takes one range at a time";
-            return Err(Error::new(Kind::Unsupported, "unsupported-ranges", detail).with_parameter("range"));
-        };
-        self.ask(move |archive, _| {
-            let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (start, end))?;
-            // Holes first: an open range over a sparse archive is told what is missing, not that it is long.
-            let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
-            within(span, limit, "Range")?;
-            Ok(selection)
+        self.ask(move |archive, token| {
+            let (mut ranges, mut micros) = (Vec::new(), 0i64);
+            for ends in &wanted.ranges {
+                token.check()?;
+                let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, *ends)?;
+                // Holes first: an open range over a sparse archive is told what is missing, not that it is long.
+                ranges.push(select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?);
+                within(span, limit, "Range")?;
+                micros = micros.saturating_add(span.micros());
+                within(Span::new(span.start, span.start + micros), limit, "All ranges together")?;
+            }
+            match ranges.iter().all(Selection::is_empty).then(|| ranges.first()).flatten() {
+                Some(first) => Err(no_content(first.span)),
+                None => Ok(FullCutSelection { wanted, ranges }),
+            }
         })
         .await
     }
 
     /// Starts a full cut on the batch lane and waits for its first bytes.
-    pub async fn full_cut(&self, selection: Selection, coding: Coding) -> Result<Streaming> {
+    pub async fn full_cut(&self, selection: FullCutSelection, coding: Coding) -> Result<Streaming> {
         let (mut feed, rest) = Feed::new();
         let ticket = self.start_cut(selection, coding, move |cut| {
             cut(&mut feed)?;
@@ -51,7 +69,7 @@ impl Render {
     /// A full cut into `sink`, which is given back; waits for the end on the caller's thread.
     pub fn full_cut_into<S>(
         &self,
-        selection: Selection,
+        selection: FullCutSelection,
         coding: Coding,
         mut sink: S,
     ) -> Result<(CutSummary, S)>
@@ -61,7 +79,7 @@ impl Render {
         self.start_cut(selection, coding, move |cut| Ok((cut(&mut sink)?, sink)))?.wait()
     }
 
-    fn start_cut<T, F>(&self, selection: Selection, coding: Coding, deliver: F) -> Result<Ticket<T>>
+    fn start_cut<T, F>(&self, selection: FullCutSelection, coding: Coding, deliver: F) -> Result<Ticket<T>>
     where
         T: Send + 'static,
         F: FnOnce(&mut dyn FnMut(&mut dyn Sink) -> Result<CutSummary>) -> Result<T> + Send + 'static,
@@ -70,7 +88,13 @@ impl Render {
         self.pool.submit(Lane::Batch, &self.stop, move |token: &Token| {
             let config = &render.config.cut;
             let token = token.child_with_deadline(config.deadline.0);
-            let source = clips::cut_source(&render.archive, &selection)?;
+            let FullCutSelection { wanted, ranges } = selection;
+            let sources = ranges.iter().map(|it| Ok((it.span, clips::cut_source(&render.archive, it)?)));
+            let cut = FullCut {
+                ranges: sources.collect::<Result<_>>()?,
+                transitions: wanted.transitions,
+                holes: wanted.holes,
+            };
             // Seats nobody needs now become encoder threads; they are given back when the cut is done.
             let lent = render.pool.seats(Lane::Batch).borrow_idle(MAX_ENCODER_THREADS - 1);
             let options = FullCutOptions {
@@ -78,9 +102,12 @@ impl Render {
                 crf: if coding == Coding::Lossless { 0 } else { config.crf },
                 audio_bit_rate: config.audio_bitrate.into(),
                 encoder_threads: 1 + lent.count(),
+                container: wanted.container,
+                vp9_speed: config.webm_speed,
+                vp9_crf: config.webm_crf,
             };
             deliver(&mut |sink| {
-                let summary = full(&source, selection.span, &options, &token, sink)?;
+                let summary = full(&cut, &options, &token, sink)?;
                 render.metrics.media_decoded.with_label_values(&["cut"]).inc_by(summary.decoded);
                 render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(summary.frames);
                 Ok(summary)

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod files;
 pub mod frame;
 mod index;
+mod peaks;
 pub mod playlist;
 pub mod rough;
 pub mod smart;
@@ -98,7 +99,8 @@ fn select(
         holes.truncate(HOLES_NAMED);
         return Err(Error::new(Kind::Holes, "holes", detail).with_holes(holes));
     }
-    if selection.is_empty() {
+    // Black needs nothing to be there.
+    if selection.is_empty() && holes != Holes::Black {
         return Err(no_content(span));
     }
     Ok(selection)

@@ -192,6 +192,10 @@ fn the_index_agrees_with_ffprobe() {
         match index::build(&segment) {
             Ok(index) => {
                 found.extend(check(&index, &segment));
+                let sound = index::sound(&segment).unwrap();
+                if (sound.first_pts, &sound.audio) != (index.first_pts(), &index.audio) {
+                    found.push("has another sound or clock where the pictures are passed over".into());
+                }
                 let told = index.video.as_ref().map(|it| ffprobe(file, it.pid));
                 if let Some(None) = told {
                     println!("SKIP: no ffprobe");

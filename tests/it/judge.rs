@@ -58,6 +58,13 @@ impl Judge {
         text.lines().filter(|line| !line.starts_with('#')).filter_map(hash).collect()
     }
 
+    /// Values ffprobe has for `entries`, one a line.
+    pub fn values(&self, file: &Path, entries: &str) -> Vec<String> {
+        let before = ["-v", "error", "-show_entries", entries, "-of", "default=nw=1:nk=1"];
+        let (text, _) = self.output("ffprobe", file, &before, &[]);
+        String::from_utf8(text).expect("text").lines().map(str::to_owned).collect()
+    }
+
     /// What a decoder has to say against the file.
     pub fn complaints(&self, file: &Path) -> String {
         self.output("ffmpeg", file, &["-v", "error", "-i"], &["-f", "null", "-"]).1

@@ -239,7 +239,14 @@ fn what_is_asked_wrongly_is_told_why() {
         ("/frame/chan/720p.gif?timestamp=2024-11-09".to_owned(), 404, "not-found"),
         ("/waveform/chan/720p.png?start=2024-11-09".to_owned(), 400, "missing-parameter"),
         (format!("/waveform/chan/720p.png?{ends}&size=4097x1"), 400, "invalid-size"),
-        ("/waveform/chan/720p.png?start=2024-11-09&end=2024-11-10".to_owned(), 400, "range-too-long"),
+        (
+            "/waveform/chan/720p.png?start=2024-11-09&end=2024-11-10T00:00:01".to_owned(),
+            400,
+            "range-too-long",
+        ),
+        (format!("/waveform/chan/720p.png?{ends}&style=loud"), 400, "invalid-choice"),
+        (format!("/waveform/chan/720p.dat?{ends}&samples_per_pixel=300"), 400, "invalid-number"),
+        (format!("/waveform/chan/720p.svg?{ends}&color=reddish"), 400, "invalid-color"),
         ("/waveform/chan/720p.png?start=2024-11-10&end=2024-11-09".to_owned(), 400, "empty-range"),
     ] {
         let answer = server.get(&target);

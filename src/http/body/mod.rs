@@ -25,6 +25,9 @@ use std::task::{Context, Poll};
 pub enum Cache {
     /// Ask again each time; a validator makes that cheap. For what may change while its address stays.
     Revalidate,
+    /// Keep it for a day without asking: what is at this address does not change. Not for longer, since an archive's keeper
+    /// may still take something away.
+    Settled,
     /// Never keep it: metrics, health, errors.
     Never,
 }
@@ -33,6 +36,7 @@ impl Cache {
     pub const fn header(self) -> (header::HeaderName, &'static str) {
         let value = match self {
             Self::Revalidate => "no-cache",
+            Self::Settled => "public, max-age=86400, immutable",
             Self::Never => "no-store",
         };
         (header::CACHE_CONTROL, value)
@@ -41,9 +45,14 @@ impl Cache {
 
 /// Answers with bytes made in memory: 304 when the client has them.
 pub fn made(request: &HttpRequest, content_type: &'static str, made: Made) -> HttpResponse {
+    kept(request, content_type, made, Cache::Revalidate)
+}
+
+/// [`made`], with a lifetime.
+pub fn kept(request: &HttpRequest, content_type: &'static str, made: Made, cache: Cache) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     let tag = format!("\"{}\"", made.tag);
-    response.insert_header(Cache::Revalidate.header()).insert_header((header::ETAG, tag.as_str()));
+    response.insert_header(cache.header()).insert_header((header::ETAG, tag.as_str()));
     if condition::weigh(request.headers(), &tag, None) == Verdict::NotModified {
         return response.status(StatusCode::NOT_MODIFIED).finish();
     }

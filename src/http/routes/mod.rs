@@ -8,6 +8,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod playlist;
 pub mod segments;
+pub mod transitions;
 pub mod waveform;
 
 use super::error::Problem;

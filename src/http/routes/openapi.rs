@@ -1,6 +1,6 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
-use super::{cut, files, frame, health, metrics, playlist, segments, waveform};
+use super::{cut, files, frame, health, metrics, playlist, segments, transitions, waveform};
 use crate::http::body;
 use crate::http::error::{Document, Hole};
 use crate::render::bytes::Made;
@@ -23,7 +23,8 @@ use utoipa::OpenApi;
     ),
     paths(
         files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
-        playlist::media, cut::cut, frame::png, frame::jpeg, waveform::waveform, metrics::metrics, health::health
+        playlist::media, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions, frame::png, frame::jpeg,
+        waveform::png, waveform::svg, waveform::json, waveform::dat, waveform::f32, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]

@@ -214,6 +214,7 @@ impl<'a> EdgeCoder<'a> {
             b_frames: 0,
             threads: 1,
             bit_rate: 0,
+            global_header: false,
             options,
         }
     }

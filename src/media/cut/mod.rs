@@ -4,13 +4,12 @@ pub mod edge;
 pub mod filling;
 mod full;
 pub mod mix;
-mod output;
 pub mod plan;
 mod reader;
 pub mod sequence;
 pub mod transition;
 
-pub use full::full;
+pub use full::{FullCut, full};
 
 use super::Clip;
 
@@ -23,6 +22,8 @@ pub struct CutSource {
     pub runs: Vec<Vec<Clip>>,
     /// The clip that continues the last one: its first sound belongs to the last picture.
     pub after: Option<Clip>,
+    /// Nothing covers the start of the span, or its end.
+    pub missing: (bool, bool),
 }
 
 /// What becomes of a hole inside a range.
@@ -72,6 +73,12 @@ pub struct FullCutOptions {
     /// Bits a second of the sound.
     pub audio_bit_rate: i64,
     pub encoder_threads: usize,
+    /// WebM holds VP9 and Opus, all others H.264 and AAC.
+    pub container: Container,
+    /// libvpx's `cpu-used` with its realtime deadline, 5 (best) to 8 (fastest).
+    pub vp9_speed: u8,
+    /// libvpx's constant quality, 0 to 63.
+    pub vp9_crf: u8,
 }
 
 /// What a cut turned out to be.

@@ -185,6 +185,8 @@ pub struct VideoSettings {
     pub threads: usize,
     /// Bits a second; 0 leaves it to `options` (crf).
     pub bit_rate: i64,
+    /// Parameter sets go into the container's head instead of before keyframes.
+    pub global_header: bool,
     pub options: Vec<(String, String)>,
 }
 
@@ -195,12 +197,16 @@ pub struct AudioSettings {
     pub sample_rate: u32,
     pub channels: usize,
     pub bit_rate: i64,
+    /// As in [`VideoSettings::global_header`].
+    pub global_header: bool,
 }
 
 /// An encoder of one stream.
 pub struct Encoder {
     context: Context,
     time_base: TimeBase,
+    /// Samples are to be sent with their channels interleaved.
+    interleaved: bool,
 }
 
 impl Encoder {
@@ -247,6 +253,9 @@ impl Encoder {
             (*raw).max_b_frames = settings.b_frames as i32;
             (*raw).thread_count = settings.threads.max(1) as i32;
             (*raw).bit_rate = settings.bit_rate;
+            if settings.global_header {
+                (*raw).flags |= ffi::AV_CODEC_FLAG_GLOBAL_HEADER as i32;
+            }
         }
         let pairs: Vec<(&str, &str)> =
             settings.options.iter().map(|(key, value)| (&**key, &**value)).collect();
@@ -257,16 +266,27 @@ impl Encoder {
         let codec = Self::find(&settings.codec)?;
         let context = Context::new(codec)?;
         let time_base = TimeBase::new(1, settings.sample_rate.max(1) as i32);
+        // The one encoder used here that wants its channels interleaved.
+        let interleaved = settings.codec == "libopus";
+        let format = if interleaved {
+            ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT
+        } else {
+            ffi::AVSampleFormat::AV_SAMPLE_FMT_FLTP
+        };
         // SAFETY: as in `video`.
         unsafe {
             let raw = context.get();
             (*raw).sample_rate = settings.sample_rate as i32;
-            enum_field!(raw, sample_fmt = ffi::AVSampleFormat::AV_SAMPLE_FMT_FLTP as i32);
+            enum_field!(raw, sample_fmt = format as i32);
             ffi::av_channel_layout_default(&mut (*raw).ch_layout, settings.channels as i32);
             (*raw).time_base = ffi::AVRational { num: time_base.num, den: time_base.den };
             (*raw).bit_rate = settings.bit_rate;
+            if settings.global_header {
+                (*raw).flags |= ffi::AV_CODEC_FLAG_GLOBAL_HEADER as i32;
+            }
         }
-        Self::open(context, codec, &[], time_base)
+        let encoder = Self::open(context, codec, &[], time_base)?;
+        Ok(Self { interleaved, ..encoder })
     }
 
     fn open(
@@ -279,7 +299,7 @@ impl Encoder {
         // SAFETY: opens our context with the codec it was allocated for.
         check("opening an encoder", unsafe { ffi::avcodec_open2(context.get(), codec, &mut options.0) })?;
         options.all_taken()?;
-        Ok(Self { context, time_base })
+        Ok(Self { context, time_base, interleaved: false })
     }
 
     pub fn time_base(&self) -> TimeBase {
@@ -294,6 +314,8 @@ impl Encoder {
 
     /// Sends one frame, or `None` for the end, and hands every packet that is ready to `take`.
     pub fn push(&mut self, frame: Option<&Frame>, mut take: impl FnMut(Packet) -> Result<()>) -> Result<()> {
+        let interleaved = frame.filter(|_| self.interleaved).map(Frame::interleaved).transpose()?;
+        let frame = interleaved.as_ref().or(frame);
         loop {
             // SAFETY: context and frame are alive; a null frame means the end. The encoder takes its own references.
             let code = unsafe {

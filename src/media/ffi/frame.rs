@@ -69,6 +69,11 @@ impl Packet {
         self.get_mut().dts = dts.unwrap_or(NO_PTS);
     }
 
+    /// In the stream's time base.
+    pub fn set_duration(&mut self, duration: i64) {
+        self.get_mut().duration = duration;
+    }
+
     pub fn stream(&self) -> usize {
         usize::try_from(self.get().stream_index).unwrap_or(usize::MAX)
     }
@@ -342,6 +347,32 @@ impl Frame {
         unsafe { (*self.raw()).ch_layout.nb_channels.max(0) as usize }
     }
 
+    /// The same planar 32-bit float samples with their channels interleaved.
+    pub(super) fn interleaved(&self) -> Result<Self> {
+        let (channels, samples) = (self.channels(), self.samples());
+        let frame = Frame::empty()?;
+        // SAFETY: as in `FrameMut::audio`. Interleaved float audio has one buffer of samples × channels floats at
+        // data[0], which nobody else holds yet.
+        unsafe {
+            let raw = frame.as_ptr();
+            (*raw).format = ffi::AVSampleFormat::AV_SAMPLE_FMT_FLT as i32;
+            (*raw).nb_samples = samples as i32;
+            (*raw).sample_rate = self.sample_rate() as i32;
+            ffi::av_channel_layout_default(&mut (*raw).ch_layout, channels as i32);
+            check("allocating samples", ffi::av_frame_get_buffer(raw, 0))?;
+            (*raw).pts = (*self.raw()).pts;
+            let out = std::slice::from_raw_parts_mut((*raw).data[0].cast::<f32>(), samples * channels);
+            out.fill(0.0);
+            for channel in 0..channels {
+                for (out, sample) in out.iter_mut().skip(channel).step_by(channels).zip(self.channel(channel))
+                {
+                    *out = *sample;
+                }
+            }
+        }
+        Ok(frame)
+    }
+
     /// One channel of planar 32-bit float samples; empty for any other sample format.
     pub fn channel(&self, channel: usize) -> &[f32] {
         let planar_float = ffi::AVSampleFormat::AV_SAMPLE_FMT_FLTP as i32;
@@ -356,6 +387,86 @@ impl Frame {
             if data.is_null() { &[] } else { std::slice::from_raw_parts(data.cast::<f32>(), self.samples()) }
         }
     }
+
+    /// Appends one channel as 16-bit samples, rounded as libswresample does: floats to the nearest, halves to even;
+    /// longer integers cut off. Nothing is appended for a channel or a sample format there is not.
+    pub fn append_i16(&self, channel: usize, out: &mut Vec<i16>) {
+        let (samples, channels) = (self.samples(), self.channels());
+        if channel >= channels {
+            return;
+        }
+        // SAFETY: see `pts`. `format` names the type of the samples and whether each channel has a plane of its own, which
+        // is what `elements` wants to be told truly.
+        unsafe {
+            use ffi::AVSampleFormat as F;
+            let format = (*self.raw()).format;
+            let (plane, count, at, step) =
+                if format >= F::AV_SAMPLE_FMT_U8P as i32 && format != F::AV_SAMPLE_FMT_S64 as i32 {
+                    (channel, samples, 0, 1)
+                } else {
+                    (0, samples.saturating_mul(channels), channel, channels)
+                };
+            macro_rules! append {
+                ($kind:ty, $convert:expr) => {{
+                    let all: &[$kind] = self.elements(plane, count);
+                    if step == 1 {
+                        out.extend(all.iter().map($convert));
+                    } else {
+                        out.extend(all.iter().skip(at).step_by(step).map($convert));
+                    }
+                }};
+            }
+            const U8: i32 = F::AV_SAMPLE_FMT_U8 as i32;
+            const U8P: i32 = F::AV_SAMPLE_FMT_U8P as i32;
+            const S16: i32 = F::AV_SAMPLE_FMT_S16 as i32;
+            const S16P: i32 = F::AV_SAMPLE_FMT_S16P as i32;
+            const S32: i32 = F::AV_SAMPLE_FMT_S32 as i32;
+            const S32P: i32 = F::AV_SAMPLE_FMT_S32P as i32;
+            const S64: i32 = F::AV_SAMPLE_FMT_S64 as i32;
+            const S64P: i32 = F::AV_SAMPLE_FMT_S64P as i32;
+            const FLT: i32 = F::AV_SAMPLE_FMT_FLT as i32;
+            const FLTP: i32 = F::AV_SAMPLE_FMT_FLTP as i32;
+            const DBL: i32 = F::AV_SAMPLE_FMT_DBL as i32;
+            const DBLP: i32 = F::AV_SAMPLE_FMT_DBLP as i32;
+            match format {
+                U8 | U8P => append!(u8, |it| (i16::from(*it) - 128) << 8),
+                S16 | S16P => append!(i16, |it| *it),
+                S32 | S32P => append!(i32, |it| (*it >> 16) as i16),
+                S64 | S64P => append!(i64, |it| (*it >> 48) as i16),
+                FLT | FLTP => append!(f32, |it| rounded(*it)),
+                DBL | DBLP => {
+                    append!(f64, |it| { (*it * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16 })
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// # Safety
+    /// The frame holds samples of type `T`, `count` of them in `plane`.
+    unsafe fn elements<T>(&self, plane: usize, count: usize) -> &[T] {
+        // SAFETY: the caller's promise; libav aligns planes to more than any sample needs, and `linesize[0]` is what each
+        // of them has in bytes.
+        unsafe {
+            let frame = &*self.raw();
+            if frame.extended_data.is_null() || frame.linesize[0] <= 0 {
+                return &[];
+            }
+            let data = *frame.extended_data.add(plane);
+            let count = count.min(frame.linesize[0] as usize / size_of::<T>());
+            if data.is_null() { &[] } else { std::slice::from_raw_parts(data.cast::<T>(), count) }
+        }
+    }
+}
+
+/// A float sample as 16 bits. Adding what has no room for a fraction rounds to the nearest, halves to even, in one
+/// instruction of every processor; a call for each sample would cost more than decoding it.
+fn rounded(sample: f32) -> i16 {
+    const NO_FRACTION: f32 = 12_582_912.0;
+    let scaled = sample * 32768.0;
+    let scaled = if scaled < 32767.0 { scaled } else { 32767.0 };
+    let scaled = if scaled > -32768.0 { scaled } else { -32768.0 };
+    ((scaled + NO_FRACTION).to_bits() as i32).wrapping_sub(NO_FRACTION.to_bits() as i32) as i16
 }
 
 /// # Safety
@@ -463,5 +574,20 @@ impl std::ops::Deref for FrameMut {
     type Target = Frame;
     fn deref(&self) -> &Frame {
         &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::rounded;
+
+    #[test]
+    fn floats_are_rounded_as_a_straight_calculation_does() {
+        for step in -140_000i32..=140_000 {
+            // Quarters of a 16-bit step, past both ends.
+            let sample = step as f32 / 4.0 / 32768.0;
+            let plain = (sample * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16;
+            assert_eq!(rounded(sample), plain, "{step}");
+        }
     }
 }

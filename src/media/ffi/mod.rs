@@ -32,10 +32,17 @@ use std::sync::Once;
 /// The codec identifiers this program names. Values come from the bindings, so they follow the headers.
 pub mod id {
     use ffmpeg_next::ffi::AVCodecID;
-    pub const AAC: u32 = AVCodecID::AV_CODEC_ID_AAC as u32;
     pub const H264: u32 = AVCodecID::AV_CODEC_ID_H264 as u32;
     pub const HEVC: u32 = AVCodecID::AV_CODEC_ID_HEVC as u32;
     pub const MPEG2: u32 = AVCodecID::AV_CODEC_ID_MPEG2VIDEO as u32;
+    pub const AAC: u32 = AVCodecID::AV_CODEC_ID_AAC as u32;
+    pub const AAC_LATM: u32 = AVCodecID::AV_CODEC_ID_AAC_LATM as u32;
+    pub const MP1: u32 = AVCodecID::AV_CODEC_ID_MP1 as u32;
+    pub const MP2: u32 = AVCodecID::AV_CODEC_ID_MP2 as u32;
+    pub const MP3: u32 = AVCodecID::AV_CODEC_ID_MP3 as u32;
+    pub const AC3: u32 = AVCodecID::AV_CODEC_ID_AC3 as u32;
+    pub const EAC3: u32 = AVCodecID::AV_CODEC_ID_EAC3 as u32;
+    pub const OPUS: u32 = AVCodecID::AV_CODEC_ID_OPUS as u32;
 }
 
 /// Makes libav quiet, once. It would otherwise write to the terminal for every damaged packet; what matters

@@ -1,8 +1,9 @@
 //! One pass over a segment.
 
 use super::audio::AudioScanner;
+use super::place::Places;
 use super::video::VideoScanner;
-use super::{AudioCodec, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, VideoCodec};
+use super::{AudioCodec, AudioTrack, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, SoundIndex, VideoCodec};
 use crate::base::{Error, Result};
 use crate::media::ts::psi::{self, Program, ProgramMap, Sections, Stream};
 use crate::media::ts::{Packet, Packets, PesReader};
@@ -21,6 +22,51 @@ pub fn build(segment: &[u8]) -> Result<FrameIndex> {
     }
     let (map, pmt_pid) = find_program(segment)?;
     Builder::new(map, pmt_pid).run(segment)
+}
+
+/// Indexes the sound of a segment and finds its clock, passing over the pictures: a twentieth of [`build`]'s time. The
+/// tracks are those of [`build`], and so is the first time where each picture has a PES packet of its own.
+///
+/// Fails as [`build`] does.
+pub fn sound(segment: &[u8]) -> Result<SoundIndex> {
+    let (map, pmt_pid) = find_program(segment)?;
+    let mut builder = Builder::new(map, pmt_pid);
+    let mut clock = Clock::default();
+    for packet in Packets::new(segment) {
+        match builder.roles[usize::from(packet.pid())] {
+            // The first is the only one: a builder has one reader for pictures.
+            Role::Video => clock.push(packet, &mut builder.reference),
+            _ => builder.push(packet)?,
+        }
+    }
+    let audio: Vec<AudioTrack> = builder.audio.into_iter().map(|(scanner, _)| scanner.finish()).collect();
+    let first = clock.first.or_else(|| audio.iter().flat_map(|it| &it.frames).map(|it| it.pts).min());
+    Ok(SoundIndex { first_pts: first, audio })
+}
+
+/// The smallest time of one PID's PES packets.
+#[derive(Default)]
+struct Clock<'a> {
+    pes: PesReader<'a>,
+    places: Places,
+    /// A header runs on into the next packet.
+    open: bool,
+    first: Option<i64>,
+}
+
+impl<'a> Clock<'a> {
+    fn push(&mut self, packet: Packet<'a>, reference: &mut Option<i64>) {
+        if !packet.starts_unit() && !self.open {
+            return;
+        }
+        let chunk = self.pes.push(packet);
+        self.open = chunk.is_none() && (self.open || packet.starts_unit());
+        let Some(chunk) = chunk else { return };
+        let position = self.places.advance(&chunk, packet.offset, reference);
+        if let (Some(times), _) = self.places.take_times(position) {
+            self.first = Some(self.first.map_or(times.pts, |first| first.min(times.pts)));
+        }
+    }
 }
 
 /// The program map, which may stand after the first pictures.
@@ -119,6 +165,8 @@ struct Builder<'a> {
     sections: Sections,
     video: Option<(VideoScanner, PesReader<'a>)>,
     audio: Vec<(AudioScanner, PesReader<'a>)>,
+    /// Sound frames found, over all tracks.
+    frames: usize,
     first_pcr: Option<u64>,
     program_changes: u32,
     /// Any time of the segment: what the first of each stream is unwrapped by.
@@ -133,6 +181,7 @@ impl<'a> Builder<'a> {
             sections: Sections::default(),
             video: None,
             audio: Vec::new(),
+            frames: 0,
             first_pcr: None,
             program_changes: 0,
             reference: None,
@@ -167,38 +216,42 @@ impl<'a> Builder<'a> {
     }
 
     fn run(mut self, segment: &'a [u8]) -> Result<FrameIndex> {
-        let mut frames = 0;
         for packet in Packets::new(segment) {
-            if self.first_pcr.is_none() && packet.pid() == self.map.pcr_pid {
-                self.first_pcr = packet.pcr();
-            }
-            match self.roles[usize::from(packet.pid())] {
-                Role::None => {}
-                Role::Map => self.update(packet),
-                Role::Video => {
-                    if let Some((scanner, pes)) = &mut self.video
-                        && let Some(chunk) = pes.push(packet)
-                    {
-                        scanner.push(&chunk, packet.offset, &mut self.reference)?;
-                    }
+            self.push(packet)?;
+        }
+        self.finish(segment.len() as u64)
+    }
+
+    fn push(&mut self, packet: Packet<'a>) -> Result<()> {
+        if self.first_pcr.is_none() && packet.pid() == self.map.pcr_pid {
+            self.first_pcr = packet.pcr();
+        }
+        match self.roles[usize::from(packet.pid())] {
+            Role::None => {}
+            Role::Map => self.update(packet),
+            Role::Video => {
+                if let Some((scanner, pes)) = &mut self.video
+                    && let Some(chunk) = pes.push(packet)
+                {
+                    scanner.push(&chunk, packet.offset, &mut self.reference)?;
                 }
-                Role::Audio(index) => {
-                    if let Some((scanner, pes)) = self.audio.get_mut(usize::from(index))
-                        && let Some(chunk) = pes.push(packet)
-                    {
-                        let before = scanner.frames();
-                        scanner.push(&chunk, packet.offset, &mut self.reference);
-                        frames += scanner.frames().saturating_sub(before);
-                        if frames > MAX_FRAMES {
-                            return Err(Error::damaged(format!(
-                                "the segment has more than {MAX_FRAMES} sound frames"
-                            )));
-                        }
+            }
+            Role::Audio(index) => {
+                if let Some((scanner, pes)) = self.audio.get_mut(usize::from(index))
+                    && let Some(chunk) = pes.push(packet)
+                {
+                    let before = scanner.frames();
+                    scanner.push(&chunk, packet.offset, &mut self.reference);
+                    self.frames += scanner.frames().saturating_sub(before);
+                    if self.frames > MAX_FRAMES {
+                        return Err(Error::damaged(format!(
+                            "the segment has more than {MAX_FRAMES} sound frames"
+                        )));
                     }
                 }
             }
         }
-        self.finish(segment.len() as u64)
+        Ok(())
     }
 
     /// A later program map may add streams. Those of the first stay what they are.

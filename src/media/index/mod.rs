@@ -19,7 +19,7 @@ mod tests;
 mod times;
 mod video;
 
-pub use build::build;
+pub use build::{build, sound};
 pub use format::{Scan, VideoFormat};
 pub use read::ElementaryReader;
 pub use sets::{ParameterSet, ParameterState, SetKind};
@@ -49,6 +49,14 @@ pub struct FrameIndex {
     /// Program maps after the first that list other streams.
     pub program_changes: u32,
     pub video: Option<VideoTrack>,
+    pub audio: Vec<AudioTrack>,
+}
+
+/// The sound of a segment and the clock it is placed by, where nothing else is wanted: see [`sound`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoundIndex {
+    /// The smallest PTS of a picture; without pictures, of a sound frame.
+    pub first_pts: Option<i64>,
     pub audio: Vec<AudioTrack>,
 }
 

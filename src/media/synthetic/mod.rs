@@ -1,22 +1,27 @@
-//! A made-up stream, in process: moving pictures that carry their number, and sound worth looking at. It feeds the
-//! demo archive and the tests; nothing is read from disk.
+//! A made-up stream, in process: moving pictures that carry their number, and sound worth looking at or measuring. It
+//! feeds the demo archive and the tests; nothing is read from disk.
 
+mod maker;
 mod paint;
+mod recipe;
+mod sound;
 
 pub use paint::CELL;
+pub(in crate::media) use paint::glyph;
+pub use recipe::{Coder, Pace, Picture, Recipe, Sound, Voice};
+pub use sound::clicks;
 
-use super::ffi::{
-    AudioSettings, Encoder, Frame, Graph, MemoryWriter, Muxer, Packet, PixelFormat, VideoSettings,
-};
+use super::ffi::{MemoryWriter, Muxer};
 use super::ts::ContinuityCounters;
-use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Error, Result, Timestamp, Token};
-use std::collections::VecDeque;
+use maker::Maker;
+use std::ops::Range;
 
 /// PTS of the first picture, in seconds: some way off zero, as live streams are.
 const FIRST_PTS_SECONDS: i64 = 63;
 
-/// What to make. Segment k holds pictures `k · segment_frames ..` and starts `k · segment_frames / fps` after `start`.
+/// A plain stream: H.264 at a steady pace, a closed GOP a segment. Segment k holds pictures `k · segment_frames ..` and
+/// starts `k · segment_frames / fps` after `start`.
 #[derive(Debug, Clone)]
 pub struct Synthetic {
     pub start: Timestamp,
@@ -34,6 +39,8 @@ pub struct Synthetic {
 /// One finished segment.
 pub struct SyntheticSegment {
     pub number: u64,
+    /// Its pictures, by their numbers.
+    pub frames: Range<u64>,
     pub start: Timestamp,
     /// In microseconds.
     pub duration: i64,
@@ -44,187 +51,130 @@ pub struct SyntheticSegment {
 pub fn synthesise(
     what: &Synthetic,
     token: &Token,
-    mut take: impl FnMut(SyntheticSegment) -> Result<()>,
+    take: impl FnMut(SyntheticSegment) -> Result<()>,
 ) -> Result<()> {
-    let mut maker = Maker::new(what)?;
-    let Some(first) = maker.next_picture()? else { return Ok(()) };
-    let mut next = Some(first);
-    while let Some(frame) = next {
-        token.check()?;
-        maker.encode(Some(&frame))?;
-        maker.close_segments(false, &mut take)?;
-        next = maker.next_picture()?;
-    }
-    maker.encode(None)?;
-    maker.close_segments(true, &mut take)
-}
-
-struct Maker<'a> {
-    what: &'a Synthetic,
-    graph: Graph,
-    video: Encoder,
-    audio: Encoder,
-    /// Packets made and not yet muxed; times in the encoders' bases.
-    pictures: VecDeque<Packet>,
-    sounds: VecDeque<Packet>,
-    made: u64,
-    sound_ended: bool,
-    /// Number of the segment the packets in hand belong to.
-    segment: u64,
-    counters: ContinuityCounters,
-}
-
-/// Two voices: a sweep that swells and rests, bursts of noise, and a tick at every whole second.
-const SOUND: &str = "aevalsrc=exprs='\
-    0.35*sin(2*PI*(150*mod(t\\,37)+25*pow(mod(t\\,37)\\,2)))*(0.15+0.85*pow(sin(PI*t/23)\\,2))*gte(mod(t\\,19)\\,3)\
-    +0.5*(random(0)*2-1)*lt(mod(t\\,11.3)\\,0.8)+0.4*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.02)\
-    |0.3*sin(2*PI*(225*mod(t\\,37)+37*pow(mod(t\\,37)\\,2)))*(0.15+0.85*pow(cos(PI*t/31)\\,2))\
-    +0.4*(random(1)*2-1)*lt(mod(t\\,13.7)\\,1.1)+0.4*sin(2*PI*1000*t)*lt(mod(t\\,1)\\,0.02)'\
-    :s=48000:c=stereo";
-
-impl<'a> Maker<'a> {
-    fn new(what: &'a Synthetic) -> Result<Self> {
-        let (width, height, fps) = (what.width, what.height, what.fps);
-        let seconds = what.frames as f64 / f64::from(fps);
-        let graph = Graph::sources(
-            &format!(
-                "testsrc2=size={width}x{height}:rate={fps}:duration={seconds},format=yuv420p[picture];\
-                 {SOUND}:d={seconds},aformat=sample_fmts=fltp[sound]"
-            ),
-            &["picture"],
-            &["sound"],
-        )?;
-        let video = Encoder::video(&VideoSettings {
-            codec: "libx264".into(),
-            width,
-            height,
-            format: PixelFormat::YUV420P,
-            time_base: TimeBase::new(1, fps as i32),
-            frame_rate: (fps as i32, 1),
-            sample_aspect: (1, 1),
-            colour: (1, 1, 1, 1),
+    let recipe = Recipe {
+        start: what.start,
+        first_second: FIRST_PTS_SECONDS,
+        frames: what.frames,
+        pace: Pace::Steady(what.fps as i32, 1),
+        segments: vec![what.segment_frames],
+        at_keys: true,
+        picture: Picture {
+            width: what.width,
+            height: what.height,
+            format: "yuv420p".into(),
+            full_range: false,
             interlaced: None,
-            gop: what.segment_frames as usize,
-            b_frames: what.b_frames,
-            threads: 1,
-            bit_rate: 0,
-            options: [("preset", &*what.preset), ("crf", &what.crf.to_string()), ("profile", "high")]
-                .into_iter()
-                .chain([("forced-idr", "1"), ("sc_threshold", "0"), ("aud", "1")])
-                .map(|(key, value)| (key.to_owned(), value.to_owned()))
-                .collect(),
-        })?;
-        let audio = Encoder::audio(&AudioSettings {
-            codec: "aac".into(),
-            sample_rate: 48_000,
-            channels: 2,
-            bit_rate: 128_000,
-        })?;
-        let mut this = Self {
-            what,
-            graph,
-            video,
-            audio,
-            pictures: VecDeque::new(),
-            sounds: VecDeque::new(),
-            made: 0,
-            sound_ended: false,
-            segment: 0,
-            counters: ContinuityCounters::default(),
-        };
-        let samples = this.audio.frame_samples();
-        this.graph.set_frame_samples(1, samples);
-        Ok(this)
-    }
+        },
+        coder: Coder::x264(&what.preset, what.crf, what.segment_frames, what.b_frames),
+        sound: Sound { codec: "aac".into(), bit_rate: 128_000, voice: Voice::Song },
+    };
+    segments(&recipe, token, take)
+}
 
-    /// The next picture with its number and the time it stands for painted in.
-    fn next_picture(&mut self) -> Result<Option<Frame>> {
-        if self.made == self.what.frames {
-            return Ok(None);
+/// Makes what the recipe says as MPEG-TS and hands out its segments in order.
+pub fn segments(
+    what: &Recipe,
+    token: &Token,
+    take: impl FnMut(SyntheticSegment) -> Result<()>,
+) -> Result<()> {
+    if what.frames == 0 {
+        return Ok(());
+    }
+    let maker = Maker::new(what, false)?;
+    let counters = ContinuityCounters::default();
+    let mut segmenter = Segmenter { what, maker, number: 0, first: 0, length_sum: 0, counters, take };
+    segmenter.length_sum = segmenter.length(0);
+    while segmenter.maker.step()? {
+        token.check()?;
+        segmenter.close(false)?;
+    }
+    segmenter.close(true)
+}
+
+/// Makes what the recipe says as one file of libav's `format`, written forward only with the muxer's `options`.
+pub fn file(what: &Recipe, format: &str, options: &[(&str, &str)], token: &Token) -> Result<Vec<u8>> {
+    let memory = MemoryWriter::default();
+    let mut maker = Maker::new(what, true)?;
+    let mut muxer = Muxer::new(format, memory.writer())?;
+    muxer.add(&maker.video)?;
+    muxer.add(&maker.audio)?;
+    muxer.start(options)?;
+    loop {
+        token.check()?;
+        let more = maker.step()?;
+        let count = maker.pictures.len();
+        // Sound comes a second ahead of its picture; the muxer puts both in order.
+        maker.hand_over(&mut muxer, count, None)?;
+        if !more {
+            muxer.finish()?;
+            return Ok(memory.take());
         }
-        let Some(frame) = self.graph.pull(0)? else { return Ok(None) };
-        let number = self.made;
-        let mut frame = frame.into_mut()?;
-        paint::number(&mut frame, number as u32);
-        paint::clock(&mut frame, &format!("{}  {number}", self.time_of(number)));
-        frame.set_colour(1, 1, 1, 1);
-        let mut frame = frame.freeze();
-        frame.set_pts(Some(number as i64));
-        frame.set_picture_type(number.is_multiple_of(self.what.segment_frames));
-        self.made += 1;
-        Ok(Some(frame))
+    }
+}
+
+struct Segmenter<'a, T> {
+    what: &'a Recipe,
+    maker: Maker<'a>,
+    /// Of the segment the packets in hand belong to, and of its first picture.
+    number: u64,
+    first: u64,
+    /// The lengths of all segments up to this one.
+    length_sum: u64,
+    counters: ContinuityCounters,
+    take: T,
+}
+
+impl<T: FnMut(SyntheticSegment) -> Result<()>> Segmenter<'_, T> {
+    fn length(&self, number: u64) -> u64 {
+        self.what.segments[(number % self.what.segments.len() as u64) as usize]
     }
 
-    fn time_of(&self, frame: u64) -> Timestamp {
-        self.what.start + (frame as i64 * SECOND) / i64::from(self.what.fps)
-    }
-
-    /// Encodes a picture, and the sound up to a second after it; `None` ends both.
-    fn encode(&mut self, picture: Option<&Frame>) -> Result<()> {
-        let pictures = &mut self.pictures;
-        self.video.push(picture, |packet| {
-            pictures.push_back(packet);
-            Ok(())
-        })?;
-        let until = picture.map_or(i64::MAX, |_| (self.made as i64 / i64::from(self.what.fps) + 1) * 48_000);
-        while !self.sound_ended && self.sounds.back().and_then(Packet::pts).is_none_or(|at| at < until) {
-            let frame = self.graph.pull(1)?;
-            self.sound_ended = frame.is_none();
-            let sounds = &mut self.sounds;
-            self.audio.push(frame.as_ref(), |packet| {
-                sounds.push_back(packet);
-                Ok(())
-            })?;
+    /// The count of packets of the segment in hand, once the next one's first is there.
+    fn border(&self) -> Option<usize> {
+        let mut shown = self.first;
+        for (at, packet) in self.maker.pictures.iter().enumerate() {
+            let number = self.what.pace.number(packet.pts()?);
+            let done = at > 0 && shown == self.first + at as u64;
+            if done && number >= self.length_sum && (packet.is_key() || !self.what.at_keys) {
+                return Some(at);
+            }
+            shown = shown.max(number + 1);
         }
-        Ok(())
+        None
     }
 
-    /// Muxes every segment whose next keyframe has come, or all that is left.
-    fn close_segments(
-        &mut self,
-        all: bool,
-        take: &mut impl FnMut(SyntheticSegment) -> Result<()>,
-    ) -> Result<()> {
-        while let Some(end) = self
-            .pictures
-            .iter()
-            .skip(1)
-            .position(Packet::is_key)
-            .map(|at| at + 1)
-            .or(all.then_some(self.pictures.len()))
-        {
-            if end == 0 {
+    /// Muxes every segment that is whole, or all that is left.
+    fn close(&mut self, all: bool) -> Result<()> {
+        while let Some(count) = self.border().or(all.then_some(self.maker.pictures.len())) {
+            if count == 0 {
                 return Ok(());
             }
-            // An IDR picture is the first of its segment on screen too: its PTS is where the sound is parted.
-            let next = self.pictures.get(end).and_then(Packet::pts);
-            let bytes = self.mux(end, next)?;
-            let first = self.segment * self.what.segment_frames;
-            let last = (first + self.what.segment_frames).min(self.what.frames);
-            let (start, end) = (self.time_of(first), self.time_of(last));
-            take(SyntheticSegment { number: self.segment, start, duration: end - start, bytes })?;
-            self.segment += 1;
+            let last = self.maker.pictures.len() == count;
+            let next = self.first + count as u64;
+            let until = (!last).then(|| self.what.pace.ticks(next));
+            let bytes = self.mux(count, until)?;
+            let (start, end) = (self.what.time_of(self.first), self.what.time_of(next));
+            let (number, frames) = (self.number, self.first..next);
+            (self.take)(SyntheticSegment { number, frames, start, duration: end - start, bytes })?;
+            self.first = next;
+            self.number += 1;
+            self.length_sum += self.length(self.number);
         }
         Ok(())
     }
 
-    /// Muxes `count` pictures and the sound that is heard before `next`, when the next segment comes on screen. Sound
+    /// Muxes `count` pictures and the sound that is heard before `until`, when the next segment comes on screen. Sound
     /// that went by sending times would lead the picture in each segment, and a player that puts a segment's
     /// EXT-X-PROGRAM-DATE-TIME on whatever comes first in it would be two pictures off.
-    fn mux(&mut self, count: usize, next: Option<i64>) -> Result<Vec<u8>> {
+    fn mux(&mut self, count: usize, until: Option<i64>) -> Result<Vec<u8>> {
         let memory = MemoryWriter::default();
         let mut muxer = Muxer::new("mpegts", memory.writer())?;
-        let (picture, sound) = (muxer.add(&self.video)?, muxer.add(&self.audio)?);
+        muxer.add(&self.maker.video)?;
+        muxer.add(&self.maker.audio)?;
         muxer.start(&[])?;
-        let (pictures, sounds) = (self.video.time_base(), self.audio.time_base());
-        let until = next.map_or(i64::MAX, |at| pictures.rescale(at, sounds));
-        for packet in self.pictures.drain(..count) {
-            muxer.write(picture, later(packet, pictures))?;
-        }
-        let ready = self.sounds.iter().take_while(|it| it.pts().is_some_and(|at| at < until)).count();
-        for packet in self.sounds.drain(..ready) {
-            muxer.write(sound, later(packet, sounds))?;
-        }
+        self.maker.hand_over(&mut muxer, count, until)?;
         muxer.finish()?;
         let mut bytes = memory.take();
         if bytes.is_empty() {
@@ -233,10 +183,4 @@ impl<'a> Maker<'a> {
         self.counters.renumber(&mut bytes);
         Ok(bytes)
     }
-}
-
-fn later(mut packet: Packet, base: TimeBase) -> Packet {
-    let by = TimeBase::new(1, 1).rescale(FIRST_PTS_SECONDS, base);
-    packet.set_times(packet.pts().map(|it| it + by), packet.dts().map(|it| it + by));
-    packet
 }

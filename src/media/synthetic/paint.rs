@@ -31,7 +31,8 @@ const GLYPHS: [[u8; 7]; 14] = [
     [0x1f, 0x04, 0x04, 0x04, 0x04, 0x04, 0x04],
 ];
 
-fn glyph(letter: char) -> [u8; 7] {
+/// The rows of a letter; nothing for one there is not.
+pub fn glyph(letter: char) -> [u8; 7] {
     let at = match letter {
         '0'..='9' => letter as usize - '0' as usize,
         '-' => 10,
@@ -43,23 +44,32 @@ fn glyph(letter: char) -> [u8; 7] {
     GLYPHS[at]
 }
 
-/// Fills a rectangle of luma and takes the colour out of it; what lies outside the picture is left out.
+/// Fills a rectangle of luma (given as of 8 bits) and takes the colour out of it; what lies outside the picture is left
+/// out.
 fn fill(frame: &mut FrameMut, x: usize, y: usize, width: usize, height: usize, luma: u8) {
     let (picture_width, picture_height) = (frame.width(), frame.height());
     let (right, bottom) = ((x + width).min(picture_width), (y + height).min(picture_height));
     if x >= right || y >= bottom {
         return;
     }
-    let (plane, stride) = frame.plane_mut(0);
-    for row in y..bottom {
-        plane[row * stride + x..row * stride + right].fill(luma);
-    }
-    for chroma in [1, 2] {
-        let (plane, stride) = frame.plane_mut(chroma);
-        for row in y / 2..bottom.div_ceil(2) {
-            plane[row * stride + x / 2..row * stride + right.div_ceil(2)].fill(GREY);
+    let (depth, (across, down)) = (frame.format().depth(), frame.format().chroma_shift());
+    let mut rectangle = |plane: usize, (across, down): (u8, u8), value: u8| {
+        let (plane, stride) = frame.plane_mut(plane);
+        let (left, right) = (x >> across, right.div_ceil(1 << across));
+        for row in y >> down..bottom.div_ceil(1 << down) {
+            if depth <= 8 {
+                plane[row * stride + left..row * stride + right].fill(value);
+                continue;
+            }
+            let value = (u16::from(value) << (depth - 8)).to_le_bytes();
+            plane[row * stride + 2 * left..row * stride + 2 * right]
+                .chunks_exact_mut(2)
+                .for_each(|sample| sample.copy_from_slice(&value));
         }
-    }
+    };
+    rectangle(0, (0, 0), luma);
+    rectangle(1, (across, down), GREY);
+    rectangle(2, (across, down), GREY);
 }
 
 /// Paints `number` as a row of cells in the top left corner.

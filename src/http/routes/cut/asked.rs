@@ -2,14 +2,12 @@
 
 use crate::base::{Error, Kind, Result, Timestamp};
 use crate::http::extract::{Path, Query};
-use crate::media::cut::{Container, Holes, Transition, transition};
+use crate::media::cut::transition;
+use crate::media::cut::{Container, Holes, Transition};
 use crate::render::cut::Coding;
 use crate::render::{Ends, MAX_RANGES, Wanted};
 use actix_web::HttpRequest;
 use actix_web::http::header;
-
-/// The longest transition, in seconds.
-const MAX_TRANSITION: f64 = 60.0;
 
 /// How a cut is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,28 +33,39 @@ pub(super) struct Asked {
 impl Asked {
     pub fn of(request: &HttpRequest) -> Result<Self> {
         let path = Path::of(request);
-        let (channel, quality) = (path.channel(1)?, path.quality_without(2, ".ts")?);
+        let (extension, wrapped) = container(request.path());
+        let (channel, quality) = (path.channel(1)?, path.quality_without(2, extension)?);
         let query = Query::of(request);
         let ranges = ranges(&query)?;
-        let (kind, coding) = (kind(&query)?, coding(&query)?);
-        let holes = holes(&query, kind)?;
+        let holes = holes(&query)?;
+        let ((kind, container), coding) = (kind(&query, wrapped)?, coding(&query)?);
+        if matches!(kind, Type::Rough | Type::Copy) && matches!(holes, Holes::Freeze | Holes::Black) {
+            let detail = "a cut of this type encodes nothing: holes takes refuse and skip";
+            return Err(Error::new(Kind::Unsupported, "unsupported-holes", detail).with_parameter("holes"));
+        }
         // Rough cuts are source footage for later editing: a transition has nothing to say there.
         let transitions = if kind == Type::Rough {
             vec![None; ranges.len() - 1]
         } else {
             transitions(&query, ranges.len())?
         };
-        if kind != Type::Smart && transitions.iter().any(Option::is_some) {
-            let detail = "a cut of this type has no transitions; use smart";
+        if kind == Type::Copy && transitions.iter().any(Option::is_some) {
+            let detail = "a cut of type=copy encodes nothing, so that it has no transitions; use smart";
             return Err(
                 Error::new(Kind::Unsupported, "unsupported-transition", detail).with_parameter("transition")
             );
         }
         let receipt = query.boolean("receipt")? || wants_json(request);
-        let wanted =
-            Wanted { channel, quality, ranges, transitions, holes, container: Container::TransportStream };
+        let wanted = Wanted { channel, quality, ranges, transitions, holes, container };
         Ok(Self { wanted, kind, coding, receipt })
     }
+}
+
+/// What an address's extension wraps a cut in.
+fn container(path: &str) -> (&'static str, Container) {
+    let known =
+        [(".mp4", Container::Mp4), (".mkv", Container::Matroska), (".webm", Container::WebM)].into_iter();
+    known.into_iter().find(|(it, _)| path.ends_with(it)).unwrap_or((".ts", Container::TransportStream))
 }
 
 fn wants_json(request: &HttpRequest) -> bool {
@@ -107,46 +116,19 @@ fn parse_range(text: &str) -> Result<Ends> {
 fn transitions(query: &Query, ranges: usize) -> Result<Vec<Option<Transition>>> {
     let mut transitions = Vec::new();
     for text in query.all("transition") {
-        match text? {
-            "" => transitions.push(None),
-            text => transitions.push(Some(transition(text)?)),
-        }
+        transitions.push(transition::parse(text?)?);
     }
     transitions.resize(ranges - 1, None);
     Ok(transitions)
 }
 
-/// `TYPE,SECONDS`.
-fn transition(text: &str) -> Result<Transition> {
-    let invalid = |detail: &str| Error::invalid("invalid-transition", "transition", detail);
-    let Some((name, seconds)) = text.split_once(',') else {
-        return Err(invalid("transition must be TYPE,SECONDS, or empty for a hard cut"));
-    };
-    if transition::transitions().iter().all(|it| it.name != name) {
-        return Err(Error::invalid(
-            "unknown-transition",
-            "transition",
-            "there is no such transition; /transitions lists them",
-        ));
-    }
-    let seconds = seconds.parse::<f64>().ok().filter(|it| *it > 0.0 && *it <= MAX_TRANSITION);
-    let seconds = seconds.ok_or_else(|| {
-        invalid(&format!("a transition lasts more than 0 and at most {MAX_TRANSITION} seconds"))
-    })?;
-    Ok(Transition { name: name.to_owned(), micros: (seconds * 1e6).round() as i64 })
-}
-
 /// `holes`, or else `allow_holes`, which is older.
-fn holes(query: &Query, kind: Type) -> Result<Holes> {
+fn holes(query: &Query) -> Result<Holes> {
     let allowed = query.boolean("allow_holes")?;
     match query.text("holes")? {
         None if allowed => Ok(Holes::Skip),
         None | Some("refuse") => Ok(Holes::Refuse),
         Some("skip") => Ok(Holes::Skip),
-        Some("freeze" | "black") if kind != Type::Smart => {
-            let detail = "this type takes refuse and skip for holes: what fills a hole is encoded; use smart";
-            Err(Error::new(Kind::Unsupported, "unsupported-holes", detail).with_parameter("holes"))
-        }
         Some("freeze") => Ok(Holes::Freeze),
         Some("black") => Ok(Holes::Black),
         Some(_) => {
@@ -156,23 +138,27 @@ fn holes(query: &Query, kind: Type) -> Result<Holes> {
     }
 }
 
-fn kind(query: &Query) -> Result<Type> {
+/// How the cut is made, and what it is wrapped in: what the extension says, but for the older `type=mp4` and
+/// `type=webm` at the address of a `.ts`.
+fn kind(query: &Query, wrapped: Container) -> Result<(Type, Container)> {
     let unsupported = |detail: String| {
         Err(Error::new(Kind::Unsupported, "unsupported-type", detail).with_parameter("type"))
     };
+    let transport = wrapped == Container::TransportStream;
     match query.text("type")? {
-        None | Some("smart" | "fast") => Ok(Type::Smart),
-        Some("mpegts") => Ok(Type::Full),
-        Some("rough") => Ok(Type::Rough),
-        Some("copy") => Ok(Type::Copy),
-        Some("mp4") => unsupported(
-            "mp4 type has been disabled due to the load it causes; use smart, rough or mpegts".into(),
-        ),
-        Some("webm") => unsupported("type webm is not supported yet; use smart, rough or mpegts".into()),
+        // Only MPEG-TS is put together from the source's own pictures.
+        None | Some("smart" | "fast") if transport => Ok((Type::Smart, wrapped)),
+        None | Some("smart" | "fast" | "mpegts" | "full") => Ok((Type::Full, wrapped)),
+        Some("mp4") => Ok((Type::Full, if transport { Container::Mp4 } else { wrapped })),
+        Some("webm") => Ok((Type::Full, if transport { Container::WebM } else { wrapped })),
+        Some("rough") if transport => Ok((Type::Rough, wrapped)),
+        Some("copy") if transport => Ok((Type::Copy, wrapped)),
+        Some("rough") => unsupported("a rough cut is MPEG-TS, as its segments are; ask for .ts".into()),
+        Some("copy") => unsupported("a copied cut is MPEG-TS, as its segments are; ask for .ts".into()),
         Some(other) => {
             // What a client made up is quoted, but not at length.
             let other: String = other.chars().take(40).collect();
-            unsupported(format!("Unknown type '{other}'; use smart, rough or mpegts"))
+            unsupported(format!("Unknown type '{other}'; use smart, rough, mpegts, mp4 or webm"))
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `/cut`: a span as one MPEG-TS file.
+//! `/cut`: ranges as one file.
 
 mod asked;
 
@@ -6,7 +6,7 @@ use super::{Answer, App, is_head};
 use crate::base::Error;
 use crate::http::body::{self, Reader};
 use crate::http::error::Document;
-use crate::media::cut::Holes;
+use crate::media::cut::Container;
 use crate::render::bytes::Made;
 use crate::render::smart::{Ends, Prepared};
 use actix_web::HttpRequest;
@@ -24,15 +24,15 @@ const MPEG_TS: &str = "video/mp2t";
         ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: where the last segment ends",
             example = "2024-11-09T12:51:00"),
         ("range" = Option<String>, Query, description = "START,END instead of start and end; either may be empty. \
-            A smart cut takes up to 200 of them, in any order, one after the other"),
+            Up to 200 of them, in any order, one after the other"),
+        ("transition" = Option<String>, Query, description = "NAME,SECONDS between a range and the next; empty is a \
+            hard cut. /transitions lists the names", example = "fade,1"),
+        ("holes" = Option<String>, Query, description = "refuse (the default), skip, freeze or black"),
         ("type" = Option<String>, Query, description = "smart (default; fast is the same): exactly the frames asked \
             for, all but the edges taken over bit for bit; copy: from the keyframe before to the one behind, nothing \
-            encoded; rough: the segments as they lie; all with Content-Length, ETag and Range. mpegts: exactly the frames asked for, all encoded anew"),
-        ("quality" = Option<String>, Query, description = "of mpegts: default or lossless"),
-        ("transition" = Option<String>, Query, description = "Of smart cuts, one between each range and the next: \
-            TYPE,SECONDS, or empty for a hard cut", example = "fade,0.5"),
-        ("holes" = Option<String>, Query, description = "refuse (default) answers 406 where something is missing; skip \
-            passes over it; freeze and black, of smart cuts, fill it"),
+            encoded; rough: the segments as they lie; all with Content-Length, ETag and Range. mpegts (full is the same): \
+            exactly the frames asked for, all encoded anew; mp4 and webm: that as MP4 or WebM"),
+        ("quality" = Option<String>, Query, description = "of full encodes: default or lossless"),
         ("allow_holes" = Option<bool>, Query, description = "true is holes=skip"),
         ("receipt" = Option<bool>, Query, description = "Answer with what a smart or copied cut would hold, as JSON")), responses(
     (status = 200, description = "The cut", content_type = "video/mp2t"),
@@ -41,7 +41,47 @@ const MPEG_TS: &str = "video/mp2t";
     (status = 406, description = "The range is not all there; the body names the holes", body = Document,
         content_type = "application/problem+json"),
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
-pub async fn cut(request: HttpRequest, app: App) -> Answer {
+pub async fn ts(request: HttpRequest, app: App) -> Answer {
+    cut(request, app).await
+}
+
+/// A cut as MP4.
+#[utoipa::path(get, path = "/cut/{channel}/{quality}.mp4", tag = "media",
+    params(("channel" = String, Path), ("quality" = String, Path)), responses(
+    (status = 200, description = "The cut; parameters are those of .ts", content_type = "video/mp4"),
+    (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
+pub async fn mp4(request: HttpRequest, app: App) -> Answer {
+    cut(request, app).await
+}
+
+/// A cut as Matroska.
+#[utoipa::path(get, path = "/cut/{channel}/{quality}.mkv", tag = "media",
+    params(("channel" = String, Path), ("quality" = String, Path)), responses(
+    (status = 200, description = "The cut; parameters are those of .ts", content_type = "video/x-matroska"),
+    (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
+pub async fn mkv(request: HttpRequest, app: App) -> Answer {
+    cut(request, app).await
+}
+
+/// A cut as WebM: VP9 and Opus.
+#[utoipa::path(get, path = "/cut/{channel}/{quality}.webm", tag = "media",
+    params(("channel" = String, Path), ("quality" = String, Path)), responses(
+    (status = 200, description = "The cut; parameters are those of .ts", content_type = "video/webm"),
+    (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
+pub async fn webm(request: HttpRequest, app: App) -> Answer {
+    cut(request, app).await
+}
+
+fn content_type(container: Container) -> &'static str {
+    match container {
+        Container::TransportStream => MPEG_TS,
+        Container::Mp4 => "video/mp4",
+        Container::Matroska => "video/x-matroska",
+        Container::WebM => "video/webm",
+    }
+}
+
+async fn cut(request: HttpRequest, app: App) -> Answer {
     let since = Instant::now();
     let asked = Asked::of(&request)?;
     let wanted = asked.wanted;
@@ -58,19 +98,18 @@ pub async fn cut(request: HttpRequest, app: App) -> Answer {
             return smart(&request, &app, app.smart_cut(wanted, Ends::Keyframes).await?, since).await;
         }
         Type::Smart => match app.smart_cut(wanted.clone(), Ends::Exact).await {
-            // What cannot be copied is encoded; holes are filled by smart cuts alone.
-            Err(error)
-                if error.code == "unsupported-source"
-                    && !matches!(wanted.holes, Holes::Freeze | Holes::Black) => {}
+            // What cannot be copied is encoded.
+            Err(error) if error.code == "unsupported-source" => {}
             cut => return smart(&request, &app, cut?, since).await,
         },
         Type::Full => {}
     }
+    let content_type = content_type(wanted.container);
     let selection = app.full_cut_selection(wanted).await?;
     if is_head(&request) {
-        return Ok(body::unmade(MPEG_TS));
+        return Ok(body::unmade(content_type));
     }
-    Ok(body::streamed(MPEG_TS, app.full_cut(selection, asked.coding).await?))
+    Ok(body::streamed(content_type, app.full_cut(selection, asked.coding).await?))
 }
 
 fn reader(app: &App) -> Reader {

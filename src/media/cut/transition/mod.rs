@@ -4,6 +4,7 @@ mod blend;
 mod chroma;
 mod shape;
 
+use super::Transition;
 use crate::base::{Error, Kind, Result};
 use crate::media::ffi::{Frame, FrameMut, Graph, PictureInput, PixelFormat, choices};
 use blend::Weights;
@@ -42,6 +43,38 @@ pub fn transitions() -> &'static [Description] {
         own.into_iter().chain(filtered).collect()
     });
     &ALL
+}
+
+/// The longest transition, in seconds.
+pub const MAX_SECONDS: f64 = 60.0;
+
+/// Reads `NAME,SECONDS`; nothing at all is a hard cut.
+///
+/// # Errors
+/// `invalid-transition` for what is neither, `unknown-transition` for a name there is not.
+pub fn parse(text: &str) -> Result<Option<Transition>> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let invalid = |detail: String| Error::invalid("invalid-transition", "transition", detail);
+    let Some((name, seconds)) = text.split_once(',') else {
+        return Err(invalid("transition must be NAME,SECONDS, or empty for a hard cut".into()));
+    };
+    if transitions().iter().all(|it| it.name != name) {
+        let some: Vec<&str> = transitions().iter().take(8).map(|it| it.name.as_str()).collect();
+        let name: String = name.chars().take(40).collect();
+        let detail =
+            format!("there is no transition '{name}'; /transitions lists them all: {} …", some.join(", "));
+        return Err(Error::invalid("unknown-transition", "transition", detail));
+    }
+    match seconds.trim().parse::<f64>() {
+        Ok(seconds) if seconds > 0.0 && seconds <= MAX_SECONDS => {
+            Ok(Some(Transition { name: name.to_owned(), micros: (seconds * 1e6).round() as i64 }))
+        }
+        _ => {
+            Err(invalid(format!("the seconds of a transition must be more than 0 and at most {MAX_SECONDS}")))
+        }
+    }
 }
 
 /// libav's note on a transition, with a capital and a full stop.

@@ -168,3 +168,24 @@ fn a_slide_shows_nothing_but_its_pictures() {
         }
     }
 }
+
+#[test]
+fn a_transition_is_read() {
+    let read = |text: &str| parse(text).map(|it| it.map(|it| (it.name, it.micros)));
+    assert_eq!(read("").unwrap(), None);
+    assert_eq!(read("fade,1").unwrap(), Some(("fade".into(), 1_000_000)));
+    assert_eq!(read("clockwipe,0.5").unwrap(), Some(("clockwipe".into(), 500_000)));
+    assert_eq!(read("starwipe,60").unwrap(), Some(("starwipe".into(), 60_000_000)));
+    for bad in
+        ["fade", "fade,", "fade,0", "fade,-1", "fade,nan", "fade,inf", "fade,60.1", "fade,1,2", "fade,x", ","]
+    {
+        let code = read(bad).unwrap_err().code;
+        assert!(
+            code == if bad == "," { "unknown-transition" } else { "invalid-transition" },
+            "{bad}: {code}"
+        );
+    }
+    let error = read("banana,1").unwrap_err();
+    assert_eq!((error.code, error.parameter.as_deref()), ("unknown-transition", Some("transition")));
+    assert!(error.detail.contains("/transitions") && error.detail.contains("clockwipe"), "{}", error.detail);
+}

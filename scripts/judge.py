@@ -1,0 +1,41 @@
+#!/usr/bin/env python3
+"""Decodes a file with the libav of PyAV's wheel (https://pypi.org/project/av/), which is newer than a distribution's.
+
+Prints how many pictures came out, then every warning; ends with 1 if there was a warning. The matrix of cuts
+(tests/it/matrix) asks it about each cut when MOVIOLA_MATRIX_JUDGE names this script.
+"""
+
+import sys
+
+import av
+import av.logging
+
+
+def decode(path):
+    """The count of pictures and the warnings of a file."""
+    pictures = 0
+    av.logging.set_level(av.logging.WARNING)
+    with av.logging.Capture(local=False) as logs:
+        with av.open(path) as container:
+            for stream in container.streams:
+                # On threads of their own, decoders would lose their words.
+                stream.codec_context.thread_count = 1
+            for packet in container.demux(video=0, audio=0) if container.streams.audio else container.demux(video=0):
+                for frame in packet.decode():
+                    pictures += isinstance(frame, av.VideoFrame)
+    return pictures, [f"{name}: {message.strip()}" for level, name, message in logs]
+
+
+def main():
+    failed = False
+    for path in sys.argv[1:]:
+        pictures, warnings = decode(path)
+        print(f"{pictures} pictures")
+        for warning in warnings:
+            print(warning)
+        failed = failed or bool(warnings)
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,303 @@
+//! The exactness of smart cuts over many kinds of sources: random spans and the nasty ones, each judged by what is in
+//! the cut. `make test` makes a few cuts a source, `make matrix` fifty. From the environment: MOVIOLA_MATRIX_CUTS,
+//! MOVIOLA_MATRIX_SEED, MOVIOLA_MATRIX_KEEP, a folder for the cuts that are wrong, and MOVIOLA_MATRIX_JUDGE, a program
+//! that is asked about each cut too (scripts/judge.py).
+
+mod kinds;
+mod source;
+mod verdict;
+
+use crate::client::Server;
+use crate::judge;
+use crate::media::Random;
+use moviola::media::synthetic::{Recipe, file};
+use source::{Ranges, Source};
+use std::ops::Range;
+use std::path::Path;
+use verdict::Verdict;
+
+/// Random cuts a source; the environment may ask for more. From 20 on the run is a full one: every nasty span, and
+/// everything kept in one to twenty pieces.
+const CUTS: u64 = 3;
+const FULL: u64 = 20;
+/// Nasty spans a source in a short run.
+const NASTY: usize = 3;
+
+fn variable(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
+}
+
+/// What keyframes mean in a kind of source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gops {
+    /// Nothing reaches back over a keyframe.
+    Closed,
+    /// Leading pictures do.
+    Open,
+    /// There is no keyframe but the first, only points from which a decoder recovers: all may be encoded.
+    Refreshed,
+}
+
+/// A server over one source, and the numbers of a run.
+struct Matrix {
+    name: &'static str,
+    gops: Gops,
+    source: Source,
+    server: Server,
+    random: Random,
+    seed: u64,
+    faults: Vec<String>,
+}
+
+impl Matrix {
+    fn new(name: &'static str, recipe: Recipe, gops: Gops) -> Self {
+        let source = source(recipe, gops);
+        let server = Server::start(|root| source.fill(root));
+        let seed = variable("MOVIOLA_MATRIX_SEED", 1);
+        // A sequence of its own for each source.
+        let mixed = name.bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
+        Self { name, gops, source, server, random: Random(mixed), seed, faults: Vec::new() }
+    }
+
+    /// The frames of a random span: its ends are random times, so that the rule for times between frames counts too.
+    fn random_span(&mut self) -> (String, Range<u64>) {
+        let recipe = &self.source.recipe;
+        let all = recipe.pace.micros(recipe.frames);
+        loop {
+            let (a, b) = (self.random.below(all), self.random.below(all));
+            let (from, to) = (a.min(b), a.max(b));
+            // The first frame from a boundary on; half a millisecond is forgiven.
+            let first = |micros: i64| {
+                let after = |number: &u64| recipe.pace.micros(*number) > micros - 500;
+                (0..recipe.frames).find(after).unwrap_or(recipe.frames)
+            };
+            // Times within rounding of that half millisecond are nobody's business here.
+            let clear = |micros: i64| first(micros - 2) == first(micros + 2);
+            let frames = first(from)..first(to);
+            if frames.start < frames.end && clear(from) && clear(to) {
+                return (format!("&range={},{}", recipe.start + from, recipe.start + to), frames);
+            }
+        }
+    }
+
+    /// Spans that begin and end exactly with frames.
+    fn exact(&self, ranges: &Ranges) -> String {
+        let time = |number| self.source.recipe.time_of(number);
+        ranges.iter().map(|it| format!("&range={},{}", time(it.start), time(it.end))).collect()
+    }
+
+    /// One frame; around keyframes; the ends; inside one GOP; from keyframe to keyframe.
+    fn nasty(&mut self) -> Vec<Range<u64>> {
+        let frames = self.source.recipe.frames;
+        let keys: Vec<u64> = self.source.keys().into_iter().filter(|key| *key > 0).collect();
+        let some = self.random.below(frames as i64) as u64;
+        let mut spans = vec![some..some + 1, 0..1, frames - 1..frames, 0..frames];
+        // Two keyframes that follow each other, away from the ends.
+        if let Some([before, key]) = keys.windows(2).nth(keys.len() / 3).and_then(|pair| pair.first_chunk()) {
+            let (before, key) = (*before, *key);
+            let inside = (before + key) / 2;
+            spans.extend([
+                key - 1..key,
+                key..key + 1,
+                key - 1..key + 1,
+                key - 1..key + 6,
+                before + 3..key - 3,
+                inside..key,
+                inside..key + 1,
+                before..key,
+                before + 1..frames,
+                0..before + 2,
+            ]);
+        }
+        spans
+    }
+
+    /// Fetches a cut and notes everything wrong with it.
+    fn cut(&mut self, query: &str, ranges: &Ranges) {
+        let target = format!("/cut/chan/matrix.ts?type=smart{query}");
+        let answer = self.server.get(&target);
+        let mut faults = Vec::new();
+        if answer.status == 200 {
+            let file = tempfile::NamedTempFile::with_suffix(".ts").expect("a file");
+            std::fs::write(file.path(), &answer.body).expect("a cut");
+            let verdict = verdict::judge(file.path());
+            faults = self.source.faults(ranges, &verdict, self.gops != Gops::Refreshed);
+            let frames: u64 = ranges.iter().map(|it| it.end - it.start).sum();
+            if answer.header("moviola-frames") != frames.to_string() {
+                faults.push(format!("the header counts {:?} frames", answer.header("moviola-frames")));
+            }
+            if faults.is_empty() && self.gops != Gops::Refreshed {
+                self.seek(file.path(), &verdict, &mut faults);
+            }
+            if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE") {
+                faults.extend(verdict::second_opinion(&program, file.path(), frames));
+            }
+            if let Some(folder) = std::env::var_os("MOVIOLA_MATRIX_KEEP").filter(|_| !faults.is_empty()) {
+                let name = format!("{}-{}.ts", self.name, self.faults.len());
+                std::fs::copy(file.path(), Path::new(&folder).join(name)).expect("a copy");
+            }
+        } else {
+            faults.push(format!("status {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
+        }
+        if !faults.is_empty() {
+            let shown = &ranges[..ranges.len().min(6)];
+            let (name, seed) = (self.name, self.seed);
+            self.faults
+                .push(format!("{name}, seed {seed}, frames {shown:?}: {}\n    {target}", faults.join("; ")));
+        }
+    }
+
+    /// After a seek, pictures are those that play at their times, from the first keyframe on: what FFmpeg shows of a
+    /// transport stream before that is decoded without its references, in the source as in a cut.
+    fn seek(&mut self, file: &Path, verdict: &Verdict, faults: &mut Vec<String>) {
+        let (Some(first), Some(last)) = (verdict.hashes.first(), verdict.hashes.last()) else { return };
+        let to = first.0 + self.random.below(last.0 - first.0 + 1);
+        let keys = verdict.pictures.iter().filter(|it| it.key && it.pts >= to).map(|it| it.pts);
+        let Some(key) = keys.min() else { return };
+        let start = verdict.pictures.iter().chain(&verdict.sounds).map(|it| it.pts).min().unwrap_or(0);
+        // FFmpeg leaves out what it believes to be before the time asked for, to the microsecond.
+        let found = verdict::after_seek(file, start, to - 1);
+        let mut shown = found.iter().filter(|it| it.0 >= key).peekable();
+        if shown.peek().is_none_or(|it| it.0 != key) {
+            faults.push(format!("a seek to {} misses the keyframe at {}", to - first.0, key - first.0));
+        }
+        if let Some((pts, _)) = shown.find(|it| !verdict.hashes.contains(it)) {
+            let (to, at) = (to - first.0, pts - first.0);
+            faults.push(format!("after a seek to {to} another picture is shown at {at}"));
+        }
+    }
+
+    /// Everything, in `count` pieces.
+    fn pieces(&mut self, count: u64) -> Vec<Range<u64>> {
+        let frames = self.source.recipe.frames;
+        let mut borders: Vec<u64> =
+            (1..count).map(|_| 1 + self.random.below(frames as i64 - 1) as u64).collect();
+        borders.extend([0, frames]);
+        borders.sort_unstable();
+        borders.dedup();
+        borders.windows(2).map(|pair| pair[0]..pair[1]).collect()
+    }
+
+    /// Pieces from anywhere, in any order, overlapping, each of half a second to two.
+    fn medley(&mut self, count: u64) -> Vec<Range<u64>> {
+        let frames = self.source.recipe.frames;
+        let mut piece = || {
+            let length = 15 + self.random.below(45) as u64;
+            let from = self.random.below((frames - length) as i64) as u64;
+            from..from + length
+        };
+        (0..count).map(|_| piece()).collect()
+    }
+
+    fn run(mut self) {
+        let cuts = variable("MOVIOLA_MATRIX_CUTS", CUTS);
+        let full = cuts >= FULL;
+        for _ in 0..cuts {
+            let (query, frames) = self.random_span();
+            self.cut(&query, &[frames]);
+        }
+        let mut nasty = self.nasty();
+        while !full && nasty.len() > NASTY {
+            let out = self.random.below(nasty.len() as i64) as usize;
+            nasty.swap_remove(out);
+        }
+        for span in nasty {
+            self.cut(&self.exact(std::slice::from_ref(&span)), &[span]);
+        }
+        let counts: Vec<u64> = if full { (1..=20).collect() } else { vec![2 + self.random.below(19) as u64] };
+        for count in counts {
+            let pieces = self.pieces(count);
+            self.cut(&self.exact(&pieces), &pieces);
+        }
+        if full {
+            let medley = self.medley(51);
+            self.cut(&self.exact(&medley), &medley);
+        }
+        assert!(self.faults.is_empty(), "{} cuts are wrong:\n{}", self.faults.len(), self.faults.join("\n"));
+    }
+}
+
+/// A source, and a look at whether its keyframes are what they are meant to be.
+fn source(recipe: Recipe, gops: Gops) -> Source {
+    let source = Source::new(recipe);
+    match gops {
+        Gops::Closed => assert_eq!(source.leading, 0),
+        Gops::Open => assert!(source.leading > 0),
+        Gops::Refreshed => {}
+    }
+    source
+}
+
+macro_rules! kinds {
+    ($($name:ident: $gops:ident,)*) => {$(
+        #[test]
+        fn $name() {
+            if judge::ffmpeg().is_none() {
+                return println!("skipped: there is no ffmpeg to judge");
+            }
+            Matrix::new(stringify!($name), kinds::$name(), Gops::$gops).run();
+        }
+    )*};
+}
+
+kinds! {
+    h264_closed: Closed,
+    h264_pyramid: Closed,
+    h264_intra_refresh: Refreshed,
+    h264_fake_interlaced: Closed,
+    h264_422_ten_bits: Closed,
+    h264_full_range: Closed,
+    h264_no_b: Closed,
+    h264_baseline: Closed,
+    h264_wrap: Closed,
+    h264_25: Closed,
+    h264_2997: Closed,
+    h264_60: Closed,
+    h264_irregular: Closed,
+    h264_unaligned: Closed,
+}
+
+/// Sources that smart cuts are not judged on yet: only that they are what they should be.
+#[test]
+fn the_other_sources_hold_what_they_say() {
+    if judge::ffmpeg().is_none() {
+        return println!("skipped: there is no ffmpeg to judge");
+    }
+    for (recipe, gops) in [
+        (kinds::h264_open(), Gops::Open),
+        (kinds::h264_open_pyramid(), Gops::Open),
+        (kinds::h264_mbaff_top(), Gops::Closed),
+        (kinds::h264_mbaff_bottom(), Gops::Closed),
+        (kinds::h264_uneven(), Gops::Closed),
+        (kinds::hevc_closed(), Gops::Closed),
+        (kinds::hevc_open(), Gops::Open),
+        (kinds::hevc_ten_bits(), Gops::Closed),
+        (kinds::mpeg2_open(), Gops::Open),
+        (kinds::mpeg2_closed(), Gops::Closed),
+        (kinds::mpeg2_interlaced(), Gops::Open),
+    ] {
+        source(recipe, gops);
+    }
+}
+
+#[test]
+fn files_of_every_container_hold_what_they_say() {
+    if judge::ffmpeg().is_none() {
+        return println!("skipped: there is no ffmpeg to judge");
+    }
+    for kind in kinds::files() {
+        let what = format!("{} in {}", kind.recipe.coder.name, kind.extension);
+        let bytes = match file(&kind.recipe, kind.muxer, kind.options, &moviola::base::Token::root()) {
+            Err(error) if error.code == "no-encoder" => {
+                println!("skipped {what}: {}", error.detail);
+                continue;
+            }
+            made => made.unwrap_or_else(|error| panic!("{what}: {error:?}")),
+        };
+        let file = tempfile::NamedTempFile::with_suffix(&format!(".{}", kind.extension)).expect("a file");
+        std::fs::write(file.path(), bytes).expect("a file");
+        let verdict = verdict::judge(file.path());
+        assert_eq!(verdict.numbers, (0..kind.recipe.frames as u32).collect::<Vec<_>>(), "{what}");
+        assert_eq!(verdict.warnings, "", "{what}");
+    }
+}

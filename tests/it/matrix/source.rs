@@ -1,0 +1,262 @@
+//! A source of the matrix, made and judged once, and what a cut of it has to hold.
+
+use super::verdict::{Click, Verdict, judge};
+use moviola::archive::{Archive, Limits, SegmentKind};
+use moviola::base::metrics::Metrics;
+use moviola::base::time::TimeBase;
+use moviola::base::{Channel, Quality, Token};
+use moviola::media::synthetic::{Recipe, clicks, segments};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+
+/// Ranges of pictures, by their numbers.
+pub type Ranges = [Range<u64>];
+
+pub struct Source {
+    pub recipe: Recipe,
+    /// (start, duration in microseconds, bytes) of each segment.
+    segments: Vec<(moviola::base::Timestamp, i64, Vec<u8>)>,
+    /// Coded pictures from a keyframe to the next, by their numbers, as far as they are shown from the keyframe on.
+    gops: Vec<BTreeSet<u64>>,
+    /// Pictures coded after a keyframe and shown before it.
+    pub leading: usize,
+    hashes: Vec<String>,
+    /// Ticks of 90 kHz of one packet of sound.
+    sound_ticks: i64,
+}
+
+impl Source {
+    /// Makes a source and checks that it is what its recipe says.
+    pub fn new(recipe: Recipe) -> Self {
+        let mut made = Vec::new();
+        segments(&recipe, &Token::root(), |segment| {
+            made.push((segment.start, segment.duration, segment.bytes));
+            Ok(())
+        })
+        .expect("a stream");
+        let file = tempfile::NamedTempFile::with_suffix(".ts").expect("a file");
+        let all: Vec<u8> = made.iter().flat_map(|(_, _, bytes)| bytes).copied().collect();
+        std::fs::write(file.path(), all).expect("a source");
+        let verdict = judge(file.path());
+        assert_eq!(verdict.numbers, (0..recipe.frames as u32).collect::<Vec<_>>(), "the source");
+        assert_eq!(verdict.warnings, "", "the source");
+        let (gops, leading) = gops(&recipe, &verdict);
+        let source = Self {
+            gops,
+            leading,
+            hashes: verdict.hashes.iter().map(|(_, hash)| hash.clone()).collect(),
+            sound_ticks: verdict.sounds[5].pts - verdict.sounds[4].pts,
+            segments: made,
+            recipe,
+        };
+        let faults = source.faults(&[0..source.recipe.frames], &verdict, true);
+        assert!(faults.is_empty(), "the source itself: {faults:?}");
+        source
+    }
+
+    pub fn fill(&self, root: &Path) {
+        let archive = Archive::open(root, Limits::default(), Metrics::new()).expect("an archive");
+        let (channel, quality) =
+            (Channel::new("chan").expect("a name"), Quality::new("matrix").expect("a name"));
+        for (start, duration, bytes) in &self.segments {
+            let mut writer = archive.create_segment(&channel, &quality, *start).expect("a segment");
+            writer.write(bytes).expect("a segment");
+            writer.finish(*duration, SegmentKind::Full).expect("a segment");
+        }
+    }
+
+    /// Numbers of the keyframes.
+    pub fn keys(&self) -> Vec<u64> {
+        self.gops.iter().filter_map(|gop| gop.first().copied()).collect()
+    }
+
+    /// When a picture is shown, in ticks of 90 kHz from the first.
+    fn ticks(&self, number: u64) -> i64 {
+        let pace = &self.recipe.pace;
+        pace.base().rescale(pace.ticks(number), TimeBase::MPEG)
+    }
+
+    /// All that is wrong with a cut of `ranges`. `kept`: pictures of GOPs wholly inside have to be the source's.
+    pub fn faults(&self, ranges: &Ranges, cut: &Verdict, kept: bool) -> Vec<String> {
+        let mut faults = Vec::new();
+        let wanted: Vec<u32> = ranges.iter().flat_map(|it| it.start as u32..it.end as u32).collect();
+        if cut.numbers != wanted {
+            faults.push(difference(&wanted, &cut.numbers));
+        }
+        if cut.hashes.len() == wanted.len() && kept {
+            self.compare(ranges, &cut.hashes, &mut faults);
+        }
+        if cut.pictures.windows(2).any(|pair| pair[0].dts >= pair[1].dts) {
+            faults.push("DTS do not rise".into());
+        }
+        if let Some(packet) = cut.pictures.iter().find(|it| it.dts > it.pts) {
+            faults.push(format!("DTS {} after PTS {}", packet.dts, packet.pts));
+        }
+        let starts = self.times(ranges, cut, &mut faults);
+        if !starts.is_empty() {
+            self.listen(ranges, &starts, cut, &mut faults);
+        }
+        if !cut.warnings.is_empty() {
+            let text: String = cut.warnings.chars().take(300).collect();
+            faults.push(format!("the decoder says: {text}"));
+        }
+        faults
+    }
+
+    /// Pictures of GOPs wholly inside a range have to be those of the source.
+    fn compare(&self, ranges: &Ranges, hashes: &[(i64, String)], faults: &mut Vec<String>) {
+        let mut at = 0;
+        for range in ranges {
+            for gop in &self.gops {
+                if gop.iter().any(|number| !range.contains(number)) {
+                    continue;
+                }
+                let changed: Vec<u64> = gop
+                    .iter()
+                    .copied()
+                    .filter(|number| {
+                        hashes[at + (number - range.start) as usize].1 != self.hashes[*number as usize]
+                    })
+                    .collect();
+                if let (Some(first), Some(last)) = (changed.first(), changed.last()) {
+                    let (count, all) = (changed.len(), gop.len());
+                    faults
+                        .push(format!("{count} of {all} pictures of a whole GOP changed, {first} to {last}"));
+                }
+            }
+            at += (range.end - range.start) as usize;
+        }
+    }
+
+    /// Checks the times of the pictures and gives where each range starts and the last one ends.
+    fn times(&self, ranges: &Ranges, cut: &Verdict, faults: &mut Vec<String>) -> Vec<i64> {
+        let mut shown: Vec<i64> = cut.pictures.iter().map(|packet| packet.pts).collect();
+        shown.sort_unstable();
+        let mut at = shown.first().copied().unwrap_or(0);
+        let (mut expected, mut starts) = (Vec::new(), Vec::new());
+        for range in ranges {
+            starts.push(at);
+            expected.extend(range.clone().map(|number| at + self.ticks(number) - self.ticks(range.start)));
+            at += self.ticks(range.end) - self.ticks(range.start);
+        }
+        starts.push(at);
+        if shown == expected {
+            return starts;
+        }
+        let first = shown.iter().zip(&expected).position(|(a, b)| a != b);
+        faults.push(match first {
+            Some(at) => format!("PTS of picture {at} is {} off", shown[at] - expected[at]),
+            None => format!("{} coded pictures instead of {}", shown.len(), expected.len()),
+        });
+        Vec::new()
+    }
+
+    /// Checks where the sound is: at both ends, packet by packet, and each click.
+    fn listen(&self, ranges: &Ranges, starts: &[i64], cut: &Verdict, faults: &mut Vec<String>) {
+        // Sound is taken over packet by packet; one tick is lost in rounding.
+        let half = self.sound_ticks / 2 + 1;
+        let (Some(first), Some(last)) = (cut.sounds.first(), cut.sounds.last()) else {
+            faults.push("no sound".into());
+            return;
+        };
+        let end = starts[starts.len() - 1];
+        // A coder's priming lies before the first picture of a stream.
+        let primed = ranges[0].start == 0 && (first.pts - starts[0] + self.sound_ticks).abs() <= half;
+        if (first.pts - starts[0]).abs() > half && !primed {
+            faults.push(format!("the sound starts {} ticks off", first.pts - starts[0]));
+        }
+        // The end of a stream cuts its last packet short.
+        let ends = last.pts + self.sound_ticks - end;
+        if ends.abs() > half && !(ranges[ranges.len() - 1].end == self.recipe.frames && ends > 0) {
+            faults.push(format!("the sound ends {ends} ticks off"));
+        }
+        for pair in cut.sounds.windows(2) {
+            let off = pair[1].pts - pair[0].pts - self.sound_ticks;
+            if off.abs() > half {
+                faults.push(format!("the sound jumps by {off} ticks at {}", pair[1].pts - starts[0]));
+                break;
+            }
+        }
+        // Half a millisecond is given to what the coder makes of a click's shape.
+        let tolerance = half as f64 + 45.0;
+        let mut unexplained: Vec<Click> = cut.clicks.clone();
+        for (range, start) in ranges.iter().zip(starts) {
+            let (from, to) = (self.ticks(range.start) as f64, self.ticks(range.end) as f64);
+            let margin = self.sound_ticks as f64 * 1.5;
+            for (ticks, up) in self.ideal_clicks() {
+                if ticks < from - margin || ticks > to + margin {
+                    continue;
+                }
+                let ideal = *start as f64 + ticks - from;
+                let heard = cut
+                    .clicks
+                    .iter()
+                    .filter(|click| click.up == up)
+                    .map(|click| click.at - ideal)
+                    .min_by(|a, b| a.abs().total_cmp(&b.abs()));
+                let inner = ticks > from + margin && ticks < to - margin;
+                if inner && heard.is_none_or(|off| off.abs() > tolerance) {
+                    let off = heard.unwrap_or(f64::NAN);
+                    faults.push(format!("a click at {ticks} of the source is {off:.0} ticks off"));
+                    return;
+                }
+                unexplained.retain(|click| click.up != up || (click.at - ideal).abs() > margin);
+            }
+        }
+        if let Some(click) = unexplained.first() {
+            faults.push(format!("a click is heard at {:.0} where none belongs", click.at - starts[0] as f64));
+        }
+    }
+
+    /// Every click of the source, in ticks from the first picture.
+    fn ideal_clicks(&self) -> impl Iterator<Item = (f64, bool)> {
+        let pairs = self.ticks(self.recipe.frames) as u64 * 48 / 90 / clicks::PERIOD + 1;
+        (0..pairs).flat_map(|pair| {
+            let up = pair * clicks::PERIOD;
+            [(up, true), (up + clicks::gap(pair), false)].map(|(at, up)| (at as f64 * 90.0 / 48.0, up))
+        })
+    }
+}
+
+/// The GOPs of the source without their leading pictures, and how many of those there are.
+fn gops(recipe: &Recipe, verdict: &Verdict) -> (Vec<BTreeSet<u64>>, usize) {
+    let first = verdict.pictures.iter().map(|packet| packet.pts).min().expect("pictures");
+    let mut gops: Vec<BTreeSet<u64>> = Vec::new();
+    let (mut key, mut leading) = (0, 0);
+    for packet in &verdict.pictures {
+        // The clock of the pace has coarser ticks than the container, or the same.
+        let number = recipe.pace.number(TimeBase::MPEG.rescale(packet.pts - first, recipe.pace.base()));
+        if packet.key {
+            gops.push(BTreeSet::new());
+            key = number;
+        }
+        match gops.last_mut() {
+            Some(gop) if number >= key => drop(gop.insert(number)),
+            _ => leading += 1,
+        }
+    }
+    (gops, leading)
+}
+
+/// How a list of frames differs from the one wanted, in few words.
+fn difference(wanted: &[u32], got: &[u32]) -> String {
+    let count = |list: &[u32]| {
+        let mut counts = BTreeMap::<u32, i64>::new();
+        list.iter().for_each(|number| *counts.entry(*number).or_default() += 1);
+        counts
+    };
+    let (wants, gets) = (count(wanted), count(got));
+    let short = |a: &BTreeMap<u32, i64>, b: &BTreeMap<u32, i64>| -> Vec<u32> {
+        let missing =
+            |(number, times): (&u32, &i64)| (b.get(number).unwrap_or(&0) < times).then_some(*number);
+        a.iter().filter_map(missing).take(12).collect()
+    };
+    let (missing, extra) = (short(&wants, &gets), short(&gets, &wants));
+    let first = wanted.iter().zip(got).position(|(a, b)| a != b);
+    format!(
+        "{} pictures instead of {}, missing {missing:?}, too many {extra:?}, first difference at {first:?}",
+        got.len(),
+        wanted.len()
+    )
+}
