@@ -388,7 +388,9 @@ fn audio(sources: &[Source<'_>], plan: &RangePlan) -> Vec<AudioReceipt> {
         let start = |(source, frame): (usize, usize)| {
             Some(sources[source].index.audio.get(number)?.frames.get(frame)?.pts + plan.shifts[source])
         };
-        let first = whole.chain(edges).filter_map(start).min();
+        // Frames that are decoded and not heard do not count.
+        let heard = plan.heard.iter().filter(|it| it.track == number).map(|it| it.from).min();
+        let first = heard.or_else(|| whole.chain(edges).filter_map(start).min());
         let samples =
             |ticks: i64| TimeBase::MPEG.rescale(ticks, TimeBase::new(1, track.sample_rate.max(1) as i32));
         AudioReceipt {
