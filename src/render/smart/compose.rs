@@ -71,7 +71,7 @@ pub(super) fn compose(
         render,
         token,
         settings: render.edge_settings(),
-        receipt: Receipt::new(score.holes),
+        receipt: Receipt::new(score.holes, score.container),
         score,
         available: Vec::new(),
         held: VecDeque::new(),
