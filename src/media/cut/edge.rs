@@ -7,6 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::media::ffi::{Encoder, Frame, VideoSettings};
 use crate::media::index::{UnitClass, VideoCodec, VideoFormat, VideoTrack};
 use crate::media::nal;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How edges are encoded.

@@ -212,6 +212,7 @@ impl Silence {
             sample_rate: track.sample_rate,
             channels: track.channels.into(),
             bit_rate: 64_000 * i64::from(track.channels),
+            global_header: false,
         };
         let mut encoder = Encoder::audio(&settings)?;
         let samples = encoder.frame_samples();
