@@ -1,8 +1,9 @@
 //! What fills a hole: one group of pictures that all look alike, and silence, coded once and repeated as long as it takes.
 
 use super::edge::{EdgeCoder, EdgeSettings, Sample, track};
-use super::plan::{Place, duration, frame_ticks};
+use super::plan::{Place, frame_ticks};
 use super::reader::{Footage, PictureReader};
+use super::sound::duration;
 use crate::base::{Error, Kind, Result, Token};
 use crate::media::cut::edge::Elementary;
 use crate::media::cut::plan::Source;
@@ -139,6 +140,7 @@ impl Filling {
                     pts,
                     dts: pts - self.delay,
                     key: place == 0,
+                    second_field: false,
                     bytes: self.group[place].to_vec(),
                 }
             })
@@ -159,6 +161,7 @@ impl Filling {
                     pts,
                     dts: pts,
                     key: true,
+                    second_field: false,
                     bytes: silence.frame.to_vec(),
                 });
             }
