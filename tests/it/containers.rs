@@ -53,7 +53,8 @@ fn pictures_and_sound_are_exact() {
     let source = source(&judge, &server);
     let mut random = Random(17);
     for round in 0..6 {
-        let from = 600_000 + random.below(9_000_000);
+        // The stream is silent in its first three seconds, but for a beep.
+        let from = 3_200_000 + random.below(6_000_000);
         let span = (from, from + 600_000 + random.below(5_000_000));
         for (extension, kind) in [("mp4", "video/mp4"), ("mkv", "video/x-matroska")] {
             let answer = server.get(&target(extension, &[span]));
