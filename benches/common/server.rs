@@ -71,7 +71,7 @@ impl Client {
     pub fn connect(address: SocketAddr) -> Outcome<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
-        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.set_read_timeout(Some(Duration::from_secs(600)))?;
         Ok(Self { stream: BufReader::with_capacity(256 << 10, stream) })
     }
 
