@@ -209,6 +209,7 @@ impl Silence {
             sample_rate: track.sample_rate,
             channels: track.channels.into(),
             bit_rate: 64_000 * i64::from(track.channels),
+            global_header: false,
         };
         let mut encoder = Encoder::audio(&settings)?;
         let samples = encoder.frame_samples();
@@ -297,9 +298,10 @@ mod tests {
             let times: Vec<i64> = all.iter().filter(|it| it.track == 0).map(|it| it.pts).collect();
             let ideal: Vec<i64> = (0..pictures as i64).map(|number| 180_000 + number * frame).collect();
             prop_assert_eq!(times, ideal);
-            prop_assert!(all.iter().filter(|it| it.track == 0).enumerate().all(|(number, it)| {
+            let as_coded = |(number, it): (usize, &Sample)| {
                 it.key == (number % group == 0) && it.bytes == [(number % group) as u8]
-            }));
+            };
+            prop_assert!(all.iter().filter(|it| it.track == 0).enumerate().all(as_coded));
             // The silence goes on where the sound before ended, and ends within half a frame of the hole's end.
             let sound: Vec<i64> = all.iter().filter(|it| it.track == 1).map(|it| it.pts).collect();
             let length = 1024 * 90_000 / rate;

@@ -192,6 +192,7 @@ impl Heard<'_> {
             sample_rate: rate,
             channels,
             bit_rate: bit_rate(track),
+            global_header: false,
         })?;
         if encoder.frame_samples() != block {
             return Err(refuse("the sound has frames of another length than AAC-LC"));
