@@ -75,8 +75,8 @@ fn a_transition_takes_as_much_of_both_sides_and_leaves_the_rest_alone() {
     expect(0, 0..60);
     expect(90, 270..330);
     expect(150, 120..135);
-    // The hand reaches the bar code, at the left, in the last quarter: until then it is the old picture's.
-    expect(165, 135..143);
+    // The first picture of a transition is still the old one.
+    expect(165, 135..136);
     expect(180, 405..450);
     check_times(&judge, file.path(), numbers.len());
     let format = judge.values(file.path(), "stream=pix_fmt,profile");
@@ -193,20 +193,26 @@ fn the_extension_says_what_a_cut_is_wrapped_in() {
         assert_eq!(judge.values(file.path(), "stream=codec_name"), codecs, "{mime}");
         assert_eq!(judge.numbers(file.path()), frames, "{mime}");
         assert_eq!(judge.complaints(file.path()), "", "{mime}");
-        // To the tick of a millisecond, in which Matroska counts.
-        let number = |text: &String| text.parse::<f64>().ok();
-        let times: Vec<f64> =
-            judge.values(file.path(), "packet=pts_time").iter().filter_map(number).collect();
+        // To the tick of a millisecond, in which Matroska counts: nothing is before the first picture but the priming of
+        // the sound, and nothing after the end of the last.
         let length = frames.len() as f64 / FPS as f64;
-        let duration = judge.values(file.path(), "format=duration").iter().find_map(number);
+        for stream in ["v", "a"] {
+            let times = judge.times(file.path(), stream);
+            let first = times[0].0;
+            let end = times.iter().map(|(at, lasts)| at + lasts).fold(0.0, f64::max);
+            assert!((-0.022..0.0015).contains(&first), "{mime} {stream} starts at {first}");
+            // The last packet of Opus holds 20 ms, whatever of it is heard.
+            let spare = if mime == "video/webm" && stream == "a" { 0.028 } else { 0.0015 };
+            assert!(
+                (-0.0015..spare).contains(&(end - length)),
+                "{mime} {stream} ends at {end}, not {length}"
+            );
+        }
         if mime == "video/mp4" {
-            let duration = duration.expect("a duration");
-            assert!((duration - length).abs() < 0.0015, "{mime}: {duration} for {length}");
             assert_eq!(&answer.body[4..8], b"ftyp");
             let at = |name: &[u8]| answer.body.windows(4).position(|it| it == name);
             assert!(at(b"moov") < at(b"moof") && at(b"elst") < at(b"moof"), "the index comes first");
         }
-        assert!(times.iter().all(|time| (-0.05..length + 0.05).contains(time)), "{mime}: {times:?}");
     }
     let head = server.raw("HEAD", &format!("/cut/chan/270p.webm?range={},{}", start(), start() + SECOND), "");
     assert_eq!((head.status, head.header("content-type"), head.body.len()), (200, "video/webm", 0));
@@ -225,7 +231,7 @@ fn the_sound_of_every_range_is_in_its_place_to_the_sample() {
     };
     let all = sound(&[(0, 16 * SECOND)], "type=mpegts");
     let ranges =
-        [(9_100_000, 10_500_000), (1_234_567, 3_000_000), (6_000_000, 8_000_000), (4_000_000, 6_000_000)];
+        [(9_100_000, 10_500_000), (3_234_567, 5_000_000), (6_000_000, 8_000_000), (4_000_000, 6_000_000)];
     let part = sound(&ranges, "type=mpegts&transition=&transition=&transition=fade,1");
     // Where each range is heard alone: its first sample there, in the output and in the source.
     let mut at = 0;
@@ -245,7 +251,7 @@ fn the_sound_of_every_range_is_in_its_place_to_the_sample() {
     }
     assert!((part.len() as i64 - at * 1600).abs() <= 1024, "{} samples for {at} frames", part.len());
     // Half way through the fade both sides are heard at half their strength.
-    let middle = (42 + 53 + 45) * 1600;
+    let middle = (42 + 52 + 45) * 1600;
     let (left, right) = ((180 + 45) * 1600, (120 + 15) * 1600);
     let error: f64 = (0..200)
         .map(|it| {

@@ -96,7 +96,8 @@ impl Columns {
     /// the samples from ceil(c·total/width) to before that of c + 1.
     fn spread(&self, begin: i64, end: i64, mut take: impl FnMut(usize, i64, i64)) {
         let (width, total) = (self.width as i128, i128::from(self.total));
-        let (mut at, end) = ((begin - self.from).max(0), (end - self.from).min(self.total));
+        let place = |sample: i64| sample.saturating_sub(self.from).clamp(0, self.total);
+        let (mut at, end) = (place(begin), place(end));
         while at < end {
             let column = i128::from(at) * width / total;
             let border = (((column + 1) * total + width - 1) / width) as i64;

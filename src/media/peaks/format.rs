@@ -170,7 +170,7 @@ impl<'a> View<'a> {
         let number = match track {
             Track::Mix => 0,
             Track::Channel(_) if self.channels == 1 => 0,
-            Track::Channel(channel) => 1 + channel,
+            Track::Channel(channel) => channel.saturating_add(1),
         };
         let tracks = self.part.tracks(self.channels);
         if !tracks.contains(&number) || !self.part.levels().contains(&level) {
