@@ -1,7 +1,8 @@
 //! What is fuzzed: functions of bytes that must neither panic nor take long. They answer a word that tells inputs
 //! of different kinds apart.
 
-use moviola::media::index::{self, ElementaryReader, FrameIndex};
+use moviola::media::index::{self, ElementaryReader, FrameIndex, VideoCodec};
+use moviola::media::nal::prefixed::Sizes;
 use moviola::media::peaks::{Columns, Part, Pixels, Track, View, WHOLE};
 
 /// Any bytes as a segment.
@@ -15,8 +16,12 @@ pub fn ts_index(bytes: &[u8]) -> u64 {
         let reader = ElementaryReader::new(bytes, track.pid);
         for (number, unit) in track.units.iter().enumerate() {
             out.clear();
-            let _ = reader.read(unit.extent(), &mut out);
+            let read = reader.read(unit.extent(), &mut out).is_ok();
             assert!(out.len() <= bytes.len(), "no more is read than there is");
+            if read && !unit.damaged && matches!(track.codec, VideoCodec::H264 | VideoCodec::Hevc) {
+                let sizes = Sizes { payload: unit.payload, sets: unit.sets };
+                assert_eq!(Sizes::of(&out, track.codec == VideoCodec::Hevc), sizes, "samples are as long as told");
+            }
             assert!(unit.offset < unit.end && unit.end <= index.bytes, "places lie inside");
             // Questions that walk over all units are asked of some.
             if number % 16 == 0 {

@@ -113,16 +113,18 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
             return Err(Error::new(Kind::Unsupported, "unsupported-type", detail));
         }
         Type::Rough => Some(wait(render.rough_cut(wanted.clone()))?),
-        Type::Copy if !transport => {
-            let detail = "a copied cut is MPEG-TS, as its segments are; name the output .ts";
+        Type::Copy if wanted.container == Container::WebM => {
+            let detail = "a copied cut holds H.264 or HEVC, which WebM does not take; name the output .ts, .mp4 or .mkv";
             return Err(Error::new(Kind::Unsupported, "unsupported-type", detail));
         }
         Type::Copy => Some(wait(render.smart_cut(wanted.clone(), smart::Ends::Keyframes))?.cut),
-        Type::Smart if transport => match wait(render.smart_cut(wanted.clone(), smart::Ends::Exact)) {
-            // What cannot be copied is encoded, as over HTTP.
-            Err(error) if error.code == "unsupported-source" => None,
-            prepared => Some(prepared?.cut),
-        },
+        Type::Smart if wanted.container != Container::WebM => {
+            match wait(render.smart_cut(wanted.clone(), smart::Ends::Exact)) {
+                // What cannot be copied is encoded, as over HTTP.
+                Err(error) if error.code == "unsupported-source" => None,
+                prepared => Some(prepared?.cut),
+            }
+        }
         _ => None,
     };
     if let Some(cut) = cut {

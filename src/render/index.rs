@@ -8,7 +8,7 @@ use crate::media::ts::{CounterProfile, PidCounters};
 use std::io::Read;
 
 /// What is kept; another layout gets another number.
-const PRODUCT: Product<'static> = Product::new("index", 1);
+const PRODUCT: Product<'static> = Product::new("index", 2);
 
 /// The largest segment that is indexed: it is read whole.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;

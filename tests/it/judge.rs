@@ -83,6 +83,13 @@ impl Judge {
         self.output("ffmpeg", file, &["-v", "error", "-i"], &["-f", "null", "-"]).1
     }
 
+    /// The first channel's samples, one after the other without a look at their times.
+    pub fn plain_sound(&self, file: &Path) -> Vec<f32> {
+        let after = ["-map", "0:a:0", "-af", "pan=mono|c0=c0", "-f", "f32le", "-"];
+        let (bytes, _) = self.output("ffmpeg", file, &["-v", "error", "-i"], &after);
+        bytes.chunks_exact(4).map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect()
+    }
+
     /// The first channel's samples at 48 kHz, from the time of the first picture on.
     pub fn sound(&self, file: &Path) -> Vec<f32> {
         let after = ["-map", "0:a:0", "-ac", "1", "-af", "pan=mono|c0=c0", "-f", "f32le", "-"];

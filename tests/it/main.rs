@@ -3,6 +3,7 @@
 mod barcode;
 mod client;
 mod compose;
+mod containers;
 mod crash;
 mod full;
 mod golden;

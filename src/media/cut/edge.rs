@@ -7,6 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::media::ffi::{Encoder, Frame, VideoSettings};
 use crate::media::index::{UnitClass, VideoCodec, VideoFormat, VideoTrack};
 use crate::media::nal;
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 /// How edges are encoded.
@@ -26,6 +27,8 @@ pub struct Sample {
     pub pts: i64,
     pub dts: i64,
     pub key: bool,
+    /// The second field of the frame before.
+    pub second_field: bool,
     pub bytes: Vec<u8>,
 }
 
@@ -73,12 +76,24 @@ impl EdgeMaker<'_> {
                 }
             }
         }
+        let mut last_sound = BTreeMap::new();
         for sound in self.plan.sound.iter().filter(|it| sources.contains(&it.source)) {
             let audio = &self.sources[sound.source].index.audio[sound.track];
             for frame in sound.frames.clone() {
                 let bytes = self.elementary.sound(sound.source, sound.track, frame)?;
                 let pts = audio.frames[frame].pts + self.plan.shifts[sound.source];
-                samples.push(Sample { track: 1 + sound.track, pts, dts: pts, key: true, bytes });
+                // Frames that are decoded and not heard may lie before those of the stretch before: they stay behind.
+                let before = last_sound.entry(sound.track).or_insert(i64::MIN);
+                let dts = pts.max(before.saturating_add(1));
+                *before = dts;
+                samples.push(Sample {
+                    track: 1 + sound.track,
+                    pts,
+                    dts,
+                    key: true,
+                    second_field: false,
+                    bytes,
+                });
             }
         }
         samples.sort_by_key(|sample| (sample.dts, sample.track));
@@ -96,7 +111,8 @@ impl EdgeMaker<'_> {
                 out = with_sets(track, unit.parameter_set, out);
             }
             let key = unit.class == UnitClass::Idr;
-            samples.push(Sample { track: 0, pts: unit.pts + shift, dts: unit.dts + shift, key, bytes: out });
+            let (pts, dts) = (unit.pts + shift, unit.dts + shift);
+            samples.push(Sample { track: 0, pts, dts, key, second_field: unit.second_field, bytes: out });
         }
         Ok(())
     }
@@ -167,7 +183,8 @@ impl<'a> EdgeCoder<'a> {
                 return Err(Error::internal("an encoded picture without a time"));
             };
             let bytes = without_notes(packet.data(), hevc);
-            samples.push(Sample { track: 0, pts, dts: pts - delay, key: packet.is_key(), bytes });
+            let key = packet.is_key();
+            samples.push(Sample { track: 0, pts, dts: pts - delay, key, second_field: false, bytes });
             Ok(())
         })
     }

@@ -1,8 +1,9 @@
 //! What fills a hole: one group of pictures that all look alike, and silence, coded once and repeated as long as it takes.
 
 use super::edge::{EdgeCoder, EdgeSettings, Sample, track};
-use super::plan::{Place, duration, frame_ticks};
+use super::plan::{Place, frame_ticks};
 use super::reader::{Footage, PictureReader};
+use super::sound::duration;
 use crate::base::{Error, Kind, Result, Token};
 use crate::media::cut::edge::Elementary;
 use crate::media::cut::plan::Source;
@@ -139,6 +140,7 @@ impl Filling {
                     pts,
                     dts: pts - self.delay,
                     key: place == 0,
+                    second_field: false,
                     bytes: self.group[place].to_vec(),
                 }
             })
@@ -159,6 +161,7 @@ impl Filling {
                     pts,
                     dts: pts,
                     key: true,
+                    second_field: false,
                     bytes: silence.frame.to_vec(),
                 });
             }
@@ -298,10 +301,10 @@ mod tests {
             let times: Vec<i64> = all.iter().filter(|it| it.track == 0).map(|it| it.pts).collect();
             let ideal: Vec<i64> = (0..pictures as i64).map(|number| 180_000 + number * frame).collect();
             prop_assert_eq!(times, ideal);
-            let as_coded = |(number, it): (usize, &Sample)| {
+            let repeats = |(number, it): (usize, &Sample)| {
                 it.key == (number % group == 0) && it.bytes == [(number % group) as u8]
             };
-            prop_assert!(all.iter().filter(|it| it.track == 0).enumerate().all(as_coded));
+            prop_assert!(all.iter().filter(|it| it.track == 0).enumerate().all(repeats));
             // The silence goes on where the sound before ended, and ends within half a frame of the hole's end.
             let sound: Vec<i64> = all.iter().filter(|it| it.track == 1).map(|it| it.pts).collect();
             let length = 1024 * 90_000 / rate;

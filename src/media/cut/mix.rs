@@ -2,8 +2,9 @@
 
 use super::edge::{EdgeCoder, EdgeSettings, Elementary, Sample, track};
 use super::filling::{Grid, Stretch};
-use super::plan::{Place, RangePlan, Source, duration, refuse};
+use super::plan::{Place, RangePlan, Source, refuse};
 use super::reader::{Footage, PictureReader};
+use super::sound::duration;
 use super::transition::{Mixer, crossfade};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Span, Token};
@@ -216,7 +217,14 @@ impl Heard<'_> {
                 let bytes = adts_frame(&header, packet.data())
                     .ok_or_else(|| Error::damaged("a frame of sound of a transition cannot be read"))?;
                 let pts = self.from + grid.ticks(number);
-                samples.push(Sample { track: 1 + self.number, pts, dts: pts, key: true, bytes });
+                samples.push(Sample {
+                    track: 1 + self.number,
+                    pts,
+                    dts: pts,
+                    key: true,
+                    second_field: false,
+                    bytes,
+                });
             }
             Ok(())
         };

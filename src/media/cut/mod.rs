@@ -7,6 +7,7 @@ pub mod mix;
 pub mod plan;
 mod reader;
 pub mod sequence;
+pub mod sound;
 pub mod transition;
 
 pub use full::{FullCut, full};

@@ -4,9 +4,10 @@
 //! everything is copied as far as decoding order and the end of the span allow, and the pictures left over are encoded
 //! anew. A stretch without such a keyframe, and a segment that may stop early, is encoded whole.
 
+use super::sound::{Heard, Sound, SoundFit};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Result, Span, Timestamp};
-use crate::media::index::{AccessUnit, AudioTrack, FrameIndex, UnitClass, VideoCodec, VideoTrack};
+use crate::media::index::{AccessUnit, FrameIndex, UnitClass, VideoCodec, VideoTrack};
 use crate::media::timeline::{Anchor, Joiner};
 use std::ops::Range;
 
@@ -47,19 +48,13 @@ pub enum Piece {
     Encode { frames: Vec<Place>, from: Place },
 }
 
-/// Sound frames of one source, taken over as they are; those of whole segments are not named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sound {
-    pub track: usize,
-    pub source: usize,
-    pub frames: Range<usize>,
-}
-
 /// One range of a cut.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RangePlan {
     pub pieces: Vec<Piece>,
     pub sound: Vec<Sound>,
+    /// What is heard of it, where the container trims.
+    pub heard: Vec<Heard>,
     /// Output time = time in the source + the shift of its source, in ticks of 90 kHz.
     pub shifts: Vec<i64>,
     /// Output times: where the range's first picture starts and its last ends.
@@ -153,9 +148,15 @@ pub use aligned::{Lacks, lacks, plan_aligned};
 /// # Errors
 /// `no-content` when no picture of the sources lies in the span; `damaged-media` when a source holds none;
 /// `unsupported-source` when the sources are not H.264 or HEVC on the same PIDs, or too much is to be encoded.
-pub fn plan(sources: &[Source<'_>], span: Span, at: i64, sound_at: &[Option<i64>]) -> Result<RangePlan> {
+pub fn plan(
+    sources: &[Source<'_>],
+    span: Span,
+    at: i64,
+    sound_at: &[Option<i64>],
+    fit: SoundFit,
+) -> Result<RangePlan> {
     check_sources(sources)?;
-    let plan = arrange(sources, span, candidates(sources, span)?, at, sound_at)?;
+    let plan = arrange(sources, span, candidates(sources, span)?, at, (sound_at, fit))?;
     if plan.encoded > MAX_ENCODED {
         return Err(refuse("the source has too few keyframes to copy from"));
     }
@@ -168,7 +169,7 @@ fn arrange(
     span: Span,
     (mut candidates, mut shifts): (Vec<Candidate>, Vec<i64>),
     at: i64,
-    sound_at: &[Option<i64>],
+    (sound_at, fit): (&[Option<i64>], SoundFit),
 ) -> Result<RangePlan> {
     let wanted = || candidates.iter().filter(|it| it.wanted && !it.second_field);
     let (Some(first), Some(last)) = (wanted().min_by_key(|it| it.at), wanted().max_by_key(|it| it.at)) else {
@@ -183,6 +184,7 @@ fn arrange(
     let mut plan = RangePlan {
         pieces: Vec::new(),
         sound: Vec::new(),
+        heard: Vec::new(),
         shifts,
         start: at,
         end,
@@ -193,7 +195,7 @@ fn arrange(
         last: last.place,
     };
     for stretch in stretches(sources, &candidates) {
-        plan.stretch(sources, stretch)?;
+        plan.stretch(sources, stretch, fit)?;
     }
     Ok(plan)
 }
@@ -294,7 +296,7 @@ impl RangePlan {
         parts
     }
 
-    fn stretch(&mut self, sources: &[Source<'_>], all: &[Candidate]) -> Result<()> {
+    fn stretch(&mut self, sources: &[Source<'_>], all: &[Candidate], fit: SoundFit) -> Result<()> {
         let shown = |it: &&Candidate| it.wanted && !it.second_field;
         let wanted: Vec<&Candidate> = all.iter().filter(shown).collect();
         let (Some(first), Some(last)) =
@@ -324,7 +326,8 @@ impl RangePlan {
             at = until;
         }
         self.encode(all, at..all.len());
-        self.lay_sound(sources, all, from, (start, end));
+        let numbers = all[0].place.source..all[all.len() - 1].place.source + 1;
+        self.lay_sound(fit, sources, numbers, from, (start, end));
         Ok(())
     }
 
@@ -363,50 +366,6 @@ impl RangePlan {
             });
         }
     }
-
-    /// Chooses the sound between output times `start` and `end`. A frame counts when at least half of it lies inside;
-    /// after another range, the frames follow on where that one's sound ended, so that the error never adds up.
-    fn lay_sound(
-        &mut self,
-        sources: &[Source<'_>],
-        all: &[Candidate],
-        from: usize,
-        (start, end): (i64, i64),
-    ) {
-        let (Some(first), Some(last)) = (all.first(), all.last()) else { return };
-        let whole: Vec<usize> = self.pieces[from..]
-            .iter()
-            .filter_map(|piece| if let Piece::Whole { source } = piece { Some(*source) } else { None })
-            .collect();
-        let tracks = sources[first.place.source].index.audio.len();
-        self.sound_ends.resize(tracks, None);
-        for track in 0..tracks {
-            let mut cursor = self.sound_ends[track].unwrap_or(start);
-            let count = last.place.source + 1;
-            for (source, it) in sources.iter().enumerate().take(count).skip(first.place.source) {
-                let Some(sound) = it.index.audio.get(track) else { continue };
-                let shift = self.shifts[source];
-                if whole.contains(&source) {
-                    cursor = sound.frames.last().map_or(cursor, |frame| frame.pts + shift + duration(sound));
-                    continue;
-                }
-                let half = duration(sound) / 2;
-                let place = |frame: &crate::media::index::AudioFrame| frame.pts + shift;
-                let skip = sound.frames.iter().take_while(|frame| place(frame) < cursor - half).count();
-                let take = sound.frames[skip..].iter().take_while(|frame| place(frame) + half < end).count();
-                if let Some(frame) = sound.frames[skip..skip + take].last() {
-                    cursor = place(frame) + duration(sound);
-                    self.sound.push(Sound { track, source, frames: skip..skip + take });
-                }
-            }
-            self.sound_ends[track] = Some(cursor);
-        }
-    }
-}
-
-/// Ticks of 90 kHz a frame of sound lasts.
-pub(super) fn duration(track: &AudioTrack) -> i64 {
-    i64::from(track.samples_per_frame) * 90_000 / i64::from(track.sample_rate.max(1))
 }
 
 /// How far, in decoding order, pictures can be copied from the closed keyframe `key` on: as long as all are wanted, and

@@ -2,7 +2,7 @@
 
 use super::headers::{self, FrameHeader, HEAD_BYTES, Parsed};
 use super::place::{Place, Places};
-use super::{AudioCodec, AudioFrame, AudioTrack};
+use super::{AudioCodec, AudioFrame, AudioTrack, HEAD_KEPT};
 use crate::media::ts::pes::Chunk;
 
 /// Reads one sound stream.
@@ -32,6 +32,7 @@ impl AudioScanner {
             samples_per_frame: 0,
             object_type: 0,
             changes: false,
+            head: [0; HEAD_KEPT],
             frames: Vec::new(),
         };
         Self {
@@ -145,9 +146,13 @@ impl AudioScanner {
                 *layer = header.layer;
             }
             track.changes = false;
+            track.head.fill(0);
+            let kept = self.head.len().min(HEAD_KEPT);
+            track.head[..kept].copy_from_slice(&self.head[..kept]);
         } else if (track.sample_rate, track.channels) != (header.rate, header.channels) {
             track.changes = true;
         }
+        track.changes |= u32::from(header.framing) != track.framing(frame.size);
         track.frames.push(frame);
     }
 

@@ -11,6 +11,8 @@ pub const HEAD_BYTES: usize = 24;
 pub struct FrameHeader {
     /// Bytes, the header included.
     pub size: usize,
+    /// Bytes of framing: what does not go to a decoder.
+    pub framing: u8,
     /// Of each channel.
     pub samples: u16,
     /// Hz; 0 when it is told elsewhere.
@@ -81,7 +83,7 @@ fn aac_channels(configuration: u32) -> u8 {
 /// adts_fixed_header( ) and adts_variable_header( ) (ISO/IEC 14496-3 §1.A.2.2).
 fn adts(head: &[u8]) -> Option<FrameHeader> {
     let mut bits = BitReader::new(head);
-    let (sync, _version, layer, _no_crc) = (bits.bits(12)?, bits.bits(1)?, bits.bits(2)?, bits.bits(1)?);
+    let (sync, _version, layer, no_crc) = (bits.bits(12)?, bits.bits(1)?, bits.bits(2)?, bits.bits(1)?);
     let object_type = bits.byte(2)? + 1;
     let rate = *AAC_RATES.get(bits.bits(4)? as usize)?;
     bits.bits(1)?;
@@ -93,7 +95,9 @@ fn adts(head: &[u8]) -> Option<FrameHeader> {
     if sync != 0xfff || layer != 0 || size < 7 {
         return None;
     }
-    Some(FrameHeader { size, samples: 1024 * blocks, rate, channels, object_type, ..FrameHeader::default() })
+    let framing = if no_crc == 1 { 7 } else { 9 };
+    let samples = 1024 * blocks;
+    Some(FrameHeader { size, framing, samples, rate, channels, object_type, ..FrameHeader::default() })
 }
 
 /// AudioSyncStream( ) (ISO/IEC 14496-3 §1.7.2).
@@ -256,6 +260,13 @@ fn ac3(head: &[u8]) -> Option<FrameHeader> {
     Some(FrameHeader { size: words * 2, samples: 1536, rate, channels, ..FrameHeader::default() })
 }
 
+/// Bytes of the control header of an Opus frame of `size` bytes that has no more in it than its length, which is told in
+/// a byte for each 255 and one for the rest.
+pub fn opus_header(size: u32) -> u32 {
+    let told = size.saturating_sub(3);
+    3 + told / 256
+}
+
 /// opus_control_header( ) (ETSI TS 103 491) and the first bytes of the packet (RFC 6716 §3.1).
 fn opus(head: &[u8]) -> Parsed {
     if head[1] & 0xe0 != 0xe0 {
@@ -306,6 +317,7 @@ fn opus(head: &[u8]) -> Parsed {
     }
     Parsed::Frame(FrameHeader {
         size: header + size,
+        framing: header as u8,
         samples: samples as u16,
         rate: 48000,
         channels: if toc & 4 != 0 { 2 } else { 1 },

@@ -107,6 +107,10 @@ pub struct AccessUnit {
     pub skip: u8,
     /// Elementary bytes.
     pub size: u32,
+    /// Of H.264 and HEVC: bytes it has as a sample, its NAL units behind lengths (ISO/IEC 14496-15 §4.3), and those its
+    /// parameter sets add. Of other codecs, `size` and 0.
+    pub payload: u32,
+    pub sets: u32,
     pub class: UnitClass,
     pub picture_type: PictureType,
     /// Other pictures are predicted from it.
@@ -167,6 +171,9 @@ pub enum AudioCodec {
     Opus,
 }
 
+/// Bytes kept of a sound track's first frame.
+pub const HEAD_KEPT: usize = 8;
+
 /// One sound track of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AudioTrack {
@@ -181,8 +188,10 @@ pub struct AudioTrack {
     pub samples_per_frame: u16,
     /// MPEG-4 audio object type of AAC (2 is LC), else 0.
     pub object_type: u8,
-    /// Set when a later frame has another rate or other channels.
+    /// Set when a later frame has another rate, other channels or other framing.
     pub changes: bool,
+    /// How the first frame begins; zeros without frames.
+    pub head: [u8; HEAD_KEPT],
     pub frames: Vec<AudioFrame>,
 }
 
@@ -210,6 +219,20 @@ pub struct Extent {
 impl AccessUnit {
     pub fn extent(&self) -> Extent {
         Extent { offset: self.offset, skip: self.skip, size: self.size }
+    }
+}
+
+impl AudioTrack {
+    /// Bytes of framing before what a decoder is given in a file, in a frame of `size` bytes.
+    pub fn framing(&self, size: u32) -> u32 {
+        let bytes = match self.codec {
+            // protection_absent (ISO/IEC 14496-3 §1.A.2.2.1): else a checksum follows.
+            AudioCodec::AacAdts if self.head[1] & 1 == 1 => 7,
+            AudioCodec::AacAdts => 9,
+            AudioCodec::Opus => headers::opus_header(size),
+            AudioCodec::AacLatm | AudioCodec::Mpeg { .. } | AudioCodec::Ac3 | AudioCodec::Eac3 => 0,
+        };
+        bytes.min(size)
     }
 }
 

@@ -1,6 +1,8 @@
 //! The parameter sets of a segment: kept once each, and which of them are in force together.
 
+use super::VideoCodec;
 use super::format::VideoFormat;
+use crate::media::nal::{h264, hevc, unescape};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// Distinct sets kept; streams in use have two or three.
@@ -38,6 +40,29 @@ pub struct ParameterSet {
 impl ParameterSet {
     pub fn new(kind: SetKind, id: u8, bytes: Vec<u8>) -> Self {
         Self { kind, id, hash: xxh3_64(&bytes), bytes }
+    }
+
+    /// The set that a NAL unit of H.264 or HEVC is.
+    pub fn parse(codec: VideoCodec, unit: &[u8]) -> Option<Self> {
+        let mut scratch = Vec::new();
+        let content = unescape(unit, &mut scratch);
+        let head = *unit.first()?;
+        let (kind, id) = match codec {
+            VideoCodec::H264 => match h264::header(head).0 {
+                h264::kind::SPS => (SetKind::Sequence, h264::Sps::parse(content)?.id),
+                h264::kind::PPS => (SetKind::Picture, h264::Pps::parse(content)?.id),
+                _ => return None,
+            },
+            VideoCodec::Hevc => match hevc::Header::parse(unit)?.kind {
+                // vps_video_parameter_set_id (H.265 §7.3.2.1)
+                hevc::kind::VPS => (SetKind::Video, content.get(2)? >> 4),
+                hevc::kind::SPS => (SetKind::Sequence, hevc::Sps::parse(content)?.id),
+                hevc::kind::PPS => (SetKind::Picture, hevc::Pps::parse(content)?.id),
+                _ => return None,
+            },
+            VideoCodec::Mpeg2 | VideoCodec::Other(_) => return None,
+        };
+        Some(Self::new(kind, id, unit.to_vec()))
     }
 }
 

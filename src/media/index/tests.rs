@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::error::Kind;
 use crate::media::nal::START_CODE;
+use crate::media::nal::prefixed::Sizes;
 use crate::media::ts::{PACKET_BYTES, psi};
 use proptest::prelude::*;
 
@@ -189,6 +190,8 @@ fn track(list: &[(UnitClass, i64)]) -> VideoTrack {
         end: 0,
         skip: 0,
         size: 1,
+        payload: 1,
+        sets: 0,
         class: *class,
         picture_type: PictureType::P,
         reference: true,
@@ -244,6 +247,7 @@ prop_compose! {
     fn unit()(
         times in (-1i64 << 40..1i64 << 40, 0i64..100_000), step in any::<bool>(), offset in 0u64..1 << 32,
         skip in 0u8..188, size in 0u32..1 << 30, class in class(), kind in 0usize..3, flags in any::<[bool; 4]>(),
+        sample in (0u32..1 << 30, prop_oneof![Just(0u32), 0u32..200]),
     ) -> AccessUnit {
         let (dts, lag) = times;
         AccessUnit {
@@ -253,6 +257,8 @@ prop_compose! {
             end: 0,
             skip: if step { 0 } else { skip },
             size,
+            payload: sample.0,
+            sets: sample.1,
             class,
             picture_type: [PictureType::I, PictureType::P, PictureType::B][kind],
             reference: flags[0],
@@ -281,7 +287,8 @@ proptest! {
         let frame = |(pts, offset, skip, size, samples)| AudioFrame { pts: i64::from(pts), offset, skip, size, samples };
         let sound = AudioTrack {
             pid: SOUND, stream_type: 3, codec: AudioCodec::Mpeg { layer: 3 }, sample_rate: rate, channels: 2,
-            samples_per_frame: 1152, object_type: 0, changes: true, frames: frames.into_iter().map(frame).collect(),
+            samples_per_frame: 1152, object_type: 0, changes: true, head: [7; HEAD_KEPT],
+            frames: frames.into_iter().map(frame).collect(),
         };
         let bytes = 1u64 << 33;
         video.derive(bytes);
@@ -322,8 +329,13 @@ proptest! {
             let mut out = Vec::new();
             if let Some(track) = &index.video {
                 let reader = ElementaryReader::new(&segment.bytes, track.pid);
+                let is_prefixed = matches!(track.codec, VideoCodec::H264 | VideoCodec::Hevc);
                 for unit in &track.units {
-                    let _ = reader.read(unit.extent(), &mut out);
+                    out.clear();
+                    if reader.read(unit.extent(), &mut out).is_ok() && !unit.damaged && is_prefixed {
+                        let sizes = Sizes { payload: unit.payload, sets: unit.sets };
+                        prop_assert_eq!(Sizes::of(&out, track.codec == VideoCodec::Hevc), sizes);
+                    }
                     track.gop_start(unit.pts);
                 }
             }

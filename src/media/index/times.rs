@@ -116,6 +116,8 @@ mod tests {
             end: 0,
             skip: 0,
             size: 0,
+            payload: 0,
+            sets: 0,
             class: UnitClass::Other,
             picture_type: PictureType::P,
             reference: true,

@@ -7,6 +7,7 @@ use super::times::{self, Timing};
 use super::{AccessUnit, MAX_UNITS, Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack};
 use crate::base::{Error, Result};
 use crate::media::nal::StartCodes;
+use crate::media::nal::prefixed::Sizes;
 use crate::media::ts::pes::Chunk;
 
 /// The access unit being read.
@@ -18,6 +19,7 @@ struct Open {
     damaged: bool,
     picture: Option<Picture>,
     state: u16,
+    sizes: Sizes,
 }
 
 /// Reads one video stream.
@@ -37,6 +39,9 @@ pub struct VideoScanner {
     wanted: usize,
     reading: bool,
     unit_place: Place,
+    /// Where the unit of the byte stream begins whose length is not known yet, and zeros taken last.
+    begun: Option<u64>,
+    zeros: u64,
     open: Option<Open>,
     units: Vec<AccessUnit>,
     timing: Vec<Timing>,
@@ -58,6 +63,8 @@ impl VideoScanner {
             wanted: 0,
             reading: false,
             unit_place: Place::default(),
+            begun: None,
+            zeros: 0,
             open: None,
             units: Vec::new(),
             timing: Vec::new(),
@@ -70,6 +77,8 @@ impl VideoScanner {
             // Bytes on both sides of a gap are no unit and no start code.
             self.tail = u32::MAX;
             self.reading = false;
+            self.begun = None;
+            self.zeros = 0;
             if let Some(open) = &mut self.open {
                 open.damaged = true;
             }
@@ -91,16 +100,36 @@ impl VideoScanner {
                 self.keep(&bytes[at..end.saturating_sub(3).max(at)])?;
                 self.finish_unit()?;
             }
+            let zeros = self.zeros_before(&bytes[..end - 1]);
+            self.measure((position + end as u64 - 1).saturating_sub(zeros));
             self.begin_unit(bytes, position, end);
             at = end;
         }
         if self.reading {
             self.keep(&bytes[at..])?;
         }
+        self.zeros = self.zeros_before(bytes);
         for byte in &bytes[bytes.len().saturating_sub(4)..] {
             self.tail = self.tail << 8 | u32::from(*byte);
         }
         Ok(())
+    }
+
+    /// Zeros at the end of what was taken, `bytes` of this chunk included.
+    fn zeros_before(&self, bytes: &[u8]) -> u64 {
+        match bytes.iter().rposition(|it| *it != 0) {
+            Some(at) => (bytes.len() - at - 1) as u64,
+            None => bytes.len() as u64 + self.zeros,
+        }
+    }
+
+    /// The unit of the byte stream that was begun ends at `position`: what it adds to the picture it belongs to.
+    fn measure(&mut self, position: u64) {
+        let length = self.begun.take().map_or(0, |from| position.saturating_sub(from));
+        let hevc = self.codec == VideoCodec::Hevc;
+        if let (Some(open), Some(head), 1..) = (&mut self.open, self.unit.first(), length) {
+            open.sizes.add(*head, length, hevc);
+        }
     }
 
     /// Index after the next start code that ends behind `from`.
@@ -129,6 +158,7 @@ impl VideoScanner {
         }
         self.unit_place = self.places.place(start);
         self.unit.clear();
+        self.begun = Some(position + end as u64);
         self.wanted = self.syntax.as_ref().map_or(1, Syntax::header_bytes);
         self.reading = true;
     }
@@ -207,13 +237,21 @@ impl VideoScanner {
     fn open_unit(&mut self, place: Place) -> Result<()> {
         self.close(place.position)?;
         let (times, random_access) = self.places.take_times(place.position);
-        self.open = Some(Open { place, times, random_access, damaged: false, picture: None, state: 0 });
+        self.open = Some(Open {
+            place,
+            times,
+            random_access,
+            damaged: false,
+            picture: None,
+            state: 0,
+            sizes: Sizes::default(),
+        });
         Ok(())
     }
 
     fn close(&mut self, position: u64) -> Result<()> {
         // A last unit without a picture is the beginning of one that the segment does not hold.
-        let Some(Open { place, times, random_access, damaged, picture: Some(picture), state }) =
+        let Some(Open { place, times, random_access, damaged, picture: Some(picture), state, sizes }) =
             self.open.take()
         else {
             return Ok(());
@@ -226,13 +264,20 @@ impl VideoScanner {
             class => class,
         };
         let Times { pts, dts } = times.unwrap_or(Times { pts: 0, dts: 0 });
+        let size = u32::try_from(position.saturating_sub(place.position)).unwrap_or(u32::MAX);
+        let sizes = match self.codec {
+            VideoCodec::H264 | VideoCodec::Hevc => sizes,
+            VideoCodec::Mpeg2 | VideoCodec::Other(_) => Sizes { payload: size, sets: 0 },
+        };
         self.units.push(AccessUnit {
             pts,
             dts,
             offset: place.offset,
             end: 0,
             skip: place.skip,
-            size: u32::try_from(position.saturating_sub(place.position)).unwrap_or(u32::MAX),
+            size,
+            payload: sizes.payload,
+            sets: sizes.sets,
             class,
             picture_type: picture.picture_type,
             reference: picture.reference,
@@ -249,6 +294,7 @@ impl VideoScanner {
     /// The track, once the segment of `bytes` bytes is read.
     pub fn finish(mut self, bytes: u64) -> Result<VideoTrack> {
         self.finish_unit()?;
+        self.measure(self.places.taken().saturating_sub(self.zeros));
         self.close(self.places.taken())?;
         let (codec, sets) = (self.codec, self.sets.sets);
         let states: Vec<ParameterState> = self

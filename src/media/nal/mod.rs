@@ -6,6 +6,7 @@ pub mod h264;
 pub mod hevc;
 mod hevc_sps;
 pub mod mpeg2;
+pub mod prefixed;
 pub mod vui;
 
 pub use bits::BitReader;

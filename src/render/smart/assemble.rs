@@ -5,6 +5,8 @@ use crate::archive::Segment;
 use crate::base::Result;
 use crate::media::cut::edge::Sample;
 use crate::media::cut::filling::{Filling, Stretch};
+use crate::media::cut::plan::RangePlan;
+use crate::media::cut::sound::Sound;
 use crate::media::ts::ProgramFacts;
 use crate::render::index::SegmentIndex;
 use std::ops::Range;
@@ -16,6 +18,8 @@ pub(super) struct Whole<'a> {
     pub index: &'a SegmentIndex,
     /// Output time = time in the segment + this, in ticks of 90 kHz.
     pub shift: i64,
+    /// Its frames of sound, where the plan names them.
+    pub sound: Vec<Sound>,
 }
 
 /// Samples written anew, in the order of their decoding times.
@@ -58,6 +62,9 @@ impl Fill {
 
 /// Lays a cut out as a file whose length and bytes are known before it is read. Called in output order.
 pub(super) trait Assembler {
+    /// A range, or a run of one without a hole, whose parts follow.
+    fn range(&mut self, indexes: &[SegmentIndex], plan: &RangePlan) -> Result<()>;
+
     fn whole(&mut self, whole: Whole<'_>) -> Result<()>;
 
     fn made(&mut self, made: Made) -> Result<()>;

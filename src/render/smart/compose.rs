@@ -3,14 +3,15 @@
 use super::assemble::{Assembler, Fill, Made, Whole};
 use super::draw::{Drawn, Opened};
 use super::receipt::{Hole, Receipt, Seen};
-use super::{Ends, FIRST_AT, MAX_EDGE_BYTES};
+use super::{Ends, FIRST_AT, MAX_EDGE_BYTES, fit};
 use crate::base::{Error, Result, Span, Token};
 use crate::media::cut::edge::{EdgeMaker, EdgeSettings};
 use crate::media::cut::filling::{self, Filling, Look, Stretch};
 use crate::media::cut::mix::{self, Side, mix};
 use crate::media::cut::plan::{MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, refuse};
 use crate::media::cut::sequence::{self, Available, Item, Taken, sequence};
-use crate::media::cut::{Holes, Transition};
+use crate::media::cut::sound::SoundFit;
+use crate::media::cut::{Container, Holes, Transition};
 use crate::render::Render;
 use crate::render::index::SegmentIndex;
 use std::collections::VecDeque;
@@ -24,6 +25,7 @@ pub(super) struct Score {
     pub transitions: Vec<Option<Transition>>,
     pub holes: Holes,
     pub ends: Ends,
+    pub container: Container,
 }
 
 /// Ranges whose indexes are held: the two sides of a transition.
@@ -60,11 +62,16 @@ pub(super) fn compose(
     file: Option<Box<dyn Assembler>>,
     token: &Token,
 ) -> Result<Composed> {
+    // Sound that is made has no frames of its source to run in from, which MP4 and Matroska would hide.
+    let transport = score.container == Container::TransportStream;
+    if !transport && score.transitions.iter().any(Option::is_some) {
+        return Err(refuse("smart transitions are MPEG-TS"));
+    }
     let mut composer = Composer {
         render,
         token,
         settings: render.edge_settings(),
-        receipt: Receipt::new(score.holes),
+        receipt: Receipt::new(score.holes, score.container),
         score,
         available: Vec::new(),
         held: VecDeque::new(),
@@ -185,12 +192,15 @@ impl Composer<'_> {
         let indexes = scene.indexes();
         let sources = range.sources(scene.run.clone(), indexes);
         let plan = match self.score.ends {
-            Ends::Exact => plan(&sources, taken.span, self.at, &self.sound_at)?,
-            Ends::Keyframes => plan_aligned(&sources, taken.span, self.at, &self.sound_at)?,
+            Ends::Exact => plan(&sources, taken.span, self.at, &self.sound_at, fit(self.score.container))?,
+            Ends::Keyframes => {
+                plan_aligned(&sources, taken.span, self.at, &self.sound_at, fit(self.score.container))?
+            }
         };
         let seen = Seen { range, run: scene.run.start, sources: &sources };
         self.receipt.content(taken.range, &seen, &plan);
         if let Some(file) = &mut self.file {
+            file.range(indexes, &plan)?;
             let segments = &range.segments[scene.run.clone()];
             let opened = Opened::new(self.render, segments, indexes);
             let maker = EdgeMaker {
@@ -206,6 +216,7 @@ impl Composer<'_> {
                         segment: &segments[source],
                         index: &indexes[source],
                         shift: plan.shifts[source],
+                        sound: plan.sound.iter().filter(|it| it.source == source).cloned().collect(),
                     })?,
                     Part::Edge { pieces, sources } => {
                         let since = Instant::now();
@@ -233,8 +244,8 @@ impl Composer<'_> {
         let ranges = scenes.each_ref().map(|it| &self.score.drawn[it.range]);
         let [left_sources, right_sources] =
             [0, 1].map(|it| ranges[it].sources(scenes[it].run.clone(), scenes[it].indexes()));
-        let left_plan = plan(&left_sources, left.span, self.at, &self.sound_at)?;
-        let right_plan = plan(&right_sources, right.span, self.at, &self.sound_at)?;
+        let left_plan = plan(&left_sources, left.span, self.at, &self.sound_at, SoundFit::Nearest)?;
+        let right_plan = plan(&right_sources, right.span, self.at, &self.sound_at, SoundFit::Nearest)?;
         let seen = [
             Seen { range: ranges[0], run: scenes[0].run.start, sources: &left_sources },
             Seen { range: ranges[1], run: scenes[1].run.start, sources: &right_sources },
@@ -300,6 +311,9 @@ impl Composer<'_> {
         };
         if gap.pictures == 0 {
             return Ok(());
+        }
+        if self.score.container != Container::TransportStream {
+            return Err(refuse("smart fillings of holes are MPEG-TS"));
         }
         if self.score.ends == Ends::Keyframes {
             return Err(Error::internal("a filling in a cut that encodes nothing"));

@@ -6,6 +6,9 @@ mod cache;
 mod compose;
 mod draw;
 mod file;
+mod matroska;
+mod movie;
+mod mp4;
 mod receipt;
 mod transport;
 
@@ -15,7 +18,10 @@ pub use receipt::Receipt;
 use super::bytes::ByteSource;
 use super::{Render, Wanted, playlist, select, within};
 use crate::base::{Error, Result, Token};
+use crate::media::cut::Container;
 use crate::media::cut::edge::EdgeSettings;
+use crate::media::cut::plan::refuse;
+use crate::media::cut::sound::SoundFit;
 use crate::pool::Lane;
 use assemble::Assembler;
 use base64::Engine;
@@ -23,6 +29,8 @@ use bytes::Bytes;
 use compose::{Score, compose};
 use draw::Drawn;
 use file::Layout;
+use matroska::Matroska;
+use mp4::Mp4;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -104,7 +112,7 @@ impl Render {
     /// What the archive has for a cut.
     async fn score(&self, wanted: Wanted, ends: Ends) -> Result<Score> {
         let limit = self.config.cut.max_span;
-        let (transitions, holes) = (wanted.transitions.clone(), wanted.holes);
+        let (transitions, holes, container) = (wanted.transitions.clone(), wanted.holes, wanted.container);
         let drawn = self
             .ask(move |archive, token| {
                 let mut drawn = Vec::new();
@@ -119,7 +127,7 @@ impl Render {
                 Ok(drawn)
             })
             .await?;
-        let score = Score { drawn, transitions, holes, ends };
+        let score = Score { drawn, transitions, holes, ends, container };
         if ends == Ends::Exact {
             return Ok(score);
         }
@@ -137,7 +145,8 @@ impl Render {
         digest.update(FORMAT.to_le_bytes());
         digest.update(self.edge_settings().preset.as_bytes());
         digest.update(self.edge_settings().crf.to_le_bytes());
-        digest.update(format!("{:?} {:?} {:?}", score.ends, score.holes, score.transitions).as_bytes());
+        let how = (score.container, score.ends, score.holes, &score.transitions);
+        digest.update(format!("{how:?}").as_bytes());
         for range in &score.drawn {
             digest.update(range.span.to_string().as_bytes());
             for segment in &range.segments {
@@ -155,10 +164,27 @@ impl Render {
     }
 }
 
+/// How a container wants its sound.
+fn fit(container: Container) -> SoundFit {
+    match container {
+        Container::TransportStream => SoundFit::Nearest,
+        Container::Mp4 | Container::Matroska | Container::WebM => SoundFit::Covering,
+    }
+}
+
+fn assembler(container: Container, render: &Render) -> Result<Box<dyn Assembler>> {
+    Ok(match container {
+        Container::TransportStream => Box::new(TransportStream::new(render.clone())),
+        Container::Mp4 => Box::new(Mp4::new(render.clone())),
+        Container::Matroska => Box::new(Matroska::new(render.clone())),
+        Container::WebM => return Err(refuse("WebM takes neither H.264 nor HEVC")),
+    })
+}
+
 impl SmartCut {
     fn prepare(render: &Render, score: Score, tag: String, token: &Token) -> Result<Self> {
         let since = Instant::now();
-        let file: Box<dyn Assembler> = Box::new(TransportStream::new(render.clone()));
+        let file = assembler(score.container, render)?;
         let composed = compose(render, score, Some(file), token)?;
         let layout = composed.file.ok_or_else(|| Error::internal("a cut without a file"))?.finish()?;
         let planning = since.elapsed().saturating_sub(composed.making);

@@ -4,8 +4,8 @@ use super::FIRST_AT;
 use super::draw::Drawn;
 use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Span, Timestamp};
-use crate::media::cut::Holes;
 use crate::media::cut::plan::{Piece, Place, RangePlan, Source};
+use crate::media::cut::{Container, Holes};
 use crate::media::index::{AccessUnit, AudioTrack};
 use crate::media::timeline::Anchor;
 use serde::Serialize;
@@ -136,14 +136,20 @@ pub struct PictureReceipt {
 }
 
 impl Receipt {
-    pub(super) fn new(holes: Holes) -> Self {
+    pub(super) fn new(holes: Holes, container: Container) -> Self {
         let policy = match holes {
             Holes::Refuse => "refuse",
             Holes::Skip => "skip",
             Holes::Freeze => "freeze",
             Holes::Black => "black",
         };
-        Self { policy, container: "mpegts", content_type: "video/mp2t", ..Self::default() }
+        let (container, content_type) = match container {
+            Container::TransportStream => ("mpegts", "video/mp2t"),
+            Container::Mp4 => ("mp4", "video/mp4"),
+            Container::Matroska => ("matroska", "video/x-matroska"),
+            Container::WebM => ("webm", "video/webm"),
+        };
+        Self { policy, container, content_type, ..Self::default() }
     }
 
     /// Says how long the file is, exactly where that is known.
@@ -388,7 +394,9 @@ fn audio(sources: &[Source<'_>], plan: &RangePlan) -> Vec<AudioReceipt> {
         let start = |(source, frame): (usize, usize)| {
             Some(sources[source].index.audio.get(number)?.frames.get(frame)?.pts + plan.shifts[source])
         };
-        let first = whole.chain(edges).filter_map(start).min();
+        // Frames that are decoded and not heard do not count.
+        let heard = plan.heard.iter().filter(|it| it.track == number).map(|it| it.from).min();
+        let first = heard.or_else(|| whole.chain(edges).filter_map(start).min());
         let samples =
             |ticks: i64| TimeBase::MPEG.rescale(ticks, TimeBase::new(1, track.sample_rate.max(1) as i32));
         AudioReceipt {

@@ -3,8 +3,10 @@
 use super::assemble::{Assembler, Fill, Made, Whole};
 use super::file::{Layout, Origin, Part, Recipe, changed};
 use crate::base::{Error, Result};
+use crate::media::cut::plan::RangePlan;
 use crate::media::ts::{ContinuityCounters, CounterProfile, Patch, TsWriter};
 use crate::render::Render;
+use crate::render::index::SegmentIndex;
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
@@ -83,6 +85,10 @@ impl TransportStream {
 }
 
 impl Assembler for TransportStream {
+    fn range(&mut self, _: &[SegmentIndex], _: &RangePlan) -> Result<()> {
+        Ok(())
+    }
+
     fn whole(&mut self, whole: Whole<'_>) -> Result<()> {
         self.push(Origin::Segment(whole.segment.clone()), whole.shift, &whole.index.counters);
         Ok(())

@@ -146,15 +146,17 @@ fn kind(query: &Query, wrapped: Container) -> Result<(Type, Container)> {
     };
     let transport = wrapped == Container::TransportStream;
     match query.text("type")? {
-        // Only MPEG-TS is put together from the source's own pictures.
-        None | Some("smart" | "fast") if transport => Ok((Type::Smart, wrapped)),
+        // WebM takes neither H.264 nor HEVC.
+        None | Some("smart" | "fast") if wrapped != Container::WebM => Ok((Type::Smart, wrapped)),
         None | Some("smart" | "fast" | "mpegts" | "full") => Ok((Type::Full, wrapped)),
         Some("mp4") => Ok((Type::Full, if transport { Container::Mp4 } else { wrapped })),
         Some("webm") => Ok((Type::Full, if transport { Container::WebM } else { wrapped })),
         Some("rough") if transport => Ok((Type::Rough, wrapped)),
-        Some("copy") if transport => Ok((Type::Copy, wrapped)),
+        Some("copy") if wrapped != Container::WebM => Ok((Type::Copy, wrapped)),
         Some("rough") => unsupported("a rough cut is MPEG-TS, as its segments are; ask for .ts".into()),
-        Some("copy") => unsupported("a copied cut is MPEG-TS, as its segments are; ask for .ts".into()),
+        Some("copy") => unsupported(
+            "a copied cut holds H.264 or HEVC, which WebM does not take; ask for .ts, .mp4 or .mkv".into(),
+        ),
         Some(other) => {
             // What a client made up is quoted, but not at length.
             let other: String = other.chars().take(40).collect();

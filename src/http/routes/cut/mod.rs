@@ -95,12 +95,14 @@ async fn cut(request: HttpRequest, app: App) -> Answer {
             return Ok(body::made(&request, "application/json", Made::new(text)));
         }
         Type::Copy => {
-            return smart(&request, &app, app.smart_cut(wanted, Ends::Keyframes).await?, since).await;
+            let content_type = content_type(wanted.container);
+            let cut = app.smart_cut(wanted, Ends::Keyframes).await?;
+            return smart(&request, &app, cut, content_type, since).await;
         }
         Type::Smart => match app.smart_cut(wanted.clone(), Ends::Exact).await {
             // What cannot be copied is encoded.
             Err(error) if error.code == "unsupported-source" => {}
-            cut => return smart(&request, &app, cut?, since).await,
+            cut => return smart(&request, &app, cut?, content_type(wanted.container), since).await,
         },
         Type::Full => {}
     }
@@ -121,7 +123,13 @@ fn ends(kind: Type) -> Ends {
 }
 
 /// A smart cut, with what it holds and what it took in its headers.
-async fn smart(request: &HttpRequest, app: &App, prepared: Prepared, since: Instant) -> Answer {
+async fn smart(
+    request: &HttpRequest,
+    app: &App,
+    prepared: Prepared,
+    content_type: &'static str,
+    since: Instant,
+) -> Answer {
     let Prepared { cut, cached } = prepared;
     let millis = |it: Duration| format!("{:.3}", it.as_secs_f64() * 1000.0);
     let work = format!("plan;dur={}, edges;dur={}, ", millis(cut.planning), millis(cut.making));
@@ -133,7 +141,7 @@ async fn smart(request: &HttpRequest, app: &App, prepared: Prepared, since: Inst
         // W3C Server Timing, §3.
         ("server-timing", format!("cache;desc={hit}, {work}total;dur={}", millis(since.elapsed()))),
     ];
-    let mut answer = body::file(request, reader(app), cut, MPEG_TS).await?;
+    let mut answer = body::file(request, reader(app), cut, content_type).await?;
     for (name, value) in summary {
         if let Ok(value) = header::HeaderValue::from_str(&value) {
             answer.headers_mut().insert(header::HeaderName::from_static(name), value);

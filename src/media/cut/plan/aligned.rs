@@ -1,5 +1,6 @@
 //! Cuts that encode nothing: from the closed keyframe at or before the start to the one at or after the end.
 
+use super::super::sound::SoundFit;
 use super::{Candidate, RangePlan, Source, arrange, candidates, check_sources};
 use crate::base::{Error, Kind, Result, Span};
 use std::ops::Range;
@@ -24,13 +25,14 @@ pub fn plan_aligned(
     span: Span,
     at: i64,
     sound_at: &[Option<i64>],
+    fit: SoundFit,
 ) -> Result<RangePlan> {
     check_sources(sources)?;
     let (mut all, shifts) = candidates(sources, span)?;
     for stretch in chunks(sources, &all) {
         align(sources, &mut all[stretch])?;
     }
-    let plan = arrange(sources, span, (all, shifts), at, sound_at)?;
+    let plan = arrange(sources, span, (all, shifts), at, (sound_at, fit))?;
     if plan.encoded > 0 {
         return Err(Error::internal("a cut of whole groups of pictures encodes"));
     }

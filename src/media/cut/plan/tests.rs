@@ -1,5 +1,6 @@
 use super::*;
-use crate::media::index::{AudioCodec, AudioFrame, PictureType};
+use crate::media::cut::sound::SoundFit;
+use crate::media::index::{AudioCodec, AudioFrame, AudioTrack, PictureType};
 use proptest::prelude::*;
 
 const TICKS: i64 = 3_000;
@@ -31,6 +32,8 @@ fn index(first: i64, gops: usize, order: usize, open: bool, sound: bool) -> Fram
                 end: 0,
                 skip: 0,
                 size: 1,
+                payload: 1,
+                sets: 0,
                 class,
                 picture_type: PictureType::P,
                 reference: true,
@@ -59,6 +62,7 @@ fn index(first: i64, gops: usize, order: usize, open: bool, sound: bool) -> Fram
         samples_per_frame: 1024,
         object_type: 2,
         changes: false,
+        head: [0; 8],
         frames: frames.collect(),
     };
     FrameIndex {
@@ -144,7 +148,7 @@ proptest! {
             let anchor = Anchor { wall: wall(segment), ticks: 0, base: TimeBase::MPEG };
             (0..gops as i64 * 12).filter(|frame| anchor.is_inside(frame * TICKS, span)).count()
         }).sum();
-        let plan = match plan(&sources, span, 180_000, &[]) {
+        let plan = match plan(&sources, span, 180_000, &[], SoundFit::Nearest) {
             Ok(plan) => plan,
             Err(error) => {
                 prop_assert_eq!((error.code, wanted), ("no-content", 0));
@@ -194,7 +198,7 @@ proptest! {
         let (mut at, mut ends) = (180_000, Vec::new());
         for (from, length) in cuts {
             let span = Span::new(ZERO + from, ZERO + (from + length));
-            let plan = plan(&sources, span, at, &ends).unwrap();
+            let plan = plan(&sources, span, at, &ends, SoundFit::Nearest).unwrap();
             (at, ends) = (plan.end, plan.sound_ends.clone());
             let end = ends[0].unwrap();
             prop_assert!((end - at).abs() <= 960 + 1, "the sound ends {} ticks off", end - at);
@@ -207,7 +211,7 @@ fn the_end_keeps_what_its_references_allow() {
     // Decoded 0 3 1 2 6 4 5 …; the first five pictures: 0 3 1 2 stay, 4 needs 6 and is encoded.
     let index = index(900_000, 1, 1, false, false);
     let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
-    let plan = plan(&sources, Span::new(ZERO, ZERO + 166_000), 0, &[]).unwrap();
+    let plan = plan(&sources, Span::new(ZERO, ZERO + 166_000), 0, &[], SoundFit::Nearest).unwrap();
     let encode =
         Piece::Encode { frames: vec![Place { source: 0, unit: 5 }], from: Place { source: 0, unit: 0 } };
     assert_eq!(plan.pieces, [Piece::Copy { source: 0, units: 0..4 }, encode]);

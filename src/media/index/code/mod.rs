@@ -1,7 +1,7 @@
 //! The index as a file: a magic word, a version, varints and differences, and a checksum over all of it.
 //!
 //! What follows from the rest is not written: formats are parsed again out of the parameter sets, ends of units and
-//! the reordering are derived. A picture takes about 7 bytes, a sound frame about 4.
+//! the reordering are derived. A picture takes about 8 bytes, a sound frame about 4.
 
 mod reader;
 mod writer;
@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 4] = *b"MVFI";
 /// Counts up with every change of the format, or of what `build` puts in it; other versions are built anew.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 const CHECK_BYTES: usize = 8;
 
 /// Bits of a unit's first byte above its class (3) and type (2).
@@ -27,6 +27,7 @@ mod bit {
     pub const DAMAGED: u8 = 0x04;
     pub const SKIP: u8 = 0x08;
     pub const STATE: u8 = 0x10;
+    pub const SETS: u8 = 0x20;
     // Of a sound frame.
     pub const AS_RECKONED: u8 = 0x01;
     pub const SAME_SAMPLES: u8 = 0x02;

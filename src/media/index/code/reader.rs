@@ -3,17 +3,17 @@
 use super::{Before, FAR, PACKET, Reckoning, bit, unfold, unzigzag};
 use crate::media::index::sets::{MAX_SETS, MAX_STATES, ParameterSet, ParameterState, SetKind};
 use crate::media::index::{
-    AccessUnit, AudioCodec, AudioFrame, AudioTrack, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, MAX_UNITS,
-    PictureType, Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack,
+    AccessUnit, AudioCodec, AudioFrame, AudioTrack, FrameIndex, HEAD_KEPT, MAX_AUDIO_TRACKS, MAX_FRAMES,
+    MAX_UNITS, PictureType, Scan, UnitClass, VideoCodec, VideoFormat, VideoTrack,
 };
 
 /// The least a unit, a sound frame, a set, a state and a track are written in, in bytes: no more of them are made
 /// room for than the file can hold.
-const UNIT_LEAST: usize = 4;
+const UNIT_LEAST: usize = 5;
 const FRAME_LEAST: usize = 2;
 const SET_LEAST: usize = 3;
 const STATE_LEAST: usize = 2;
-const TRACK_LEAST: usize = 10;
+const TRACK_LEAST: usize = 10 + HEAD_KEPT;
 
 /// Times and lengths beyond these are of no segment, and would be too long for the differences they are written as:
 /// 33 bits unwrapped over every packet of 4 GB end below.
@@ -141,6 +141,7 @@ impl<'a> Reader<'a> {
         let more = if first & bit::MORE != 0 { self.byte()? } else { 0 };
         let skip = if more & bit::SKIP != 0 { self.byte()? } else { 0 };
         let parameter_set = if more & bit::STATE != 0 { self.short()? } else { before.state };
+        let sets = if more & bit::SETS != 0 { self.short()? } else { 0 };
         let class = match first & 7 {
             0 => UnitClass::Idr,
             1 => UnitClass::RecoveryPoint { frames: self.short()? },
@@ -160,6 +161,8 @@ impl<'a> Reader<'a> {
         let pts = dts.checked_add(unfold(self.number()?, *step)?)?;
         let offset = before.offset.checked_add_signed(unfold(self.number()?, PACKET)?)?;
         let size = self.short()?;
+        let rest = i64::from(size) - i64::from(sets);
+        let payload = rest.checked_sub(unzigzag(self.number()?))?.try_into().ok()?;
         *before = Before { dts, offset, state: parameter_set };
         Some(AccessUnit {
             pts,
@@ -168,6 +171,8 @@ impl<'a> Reader<'a> {
             end: 0,
             skip,
             size,
+            payload,
+            sets,
             class,
             picture_type,
             reference: first & bit::REFERENCE != 0,
@@ -191,6 +196,7 @@ impl<'a> Reader<'a> {
             _ => return None,
         };
         let (channels, object_type, changes) = (self.byte()?, self.byte()?, self.flag()?);
+        let head = *self.take(HEAD_KEPT)?.first_chunk()?;
         let (sample_rate, samples_per_frame) = (self.short()?, self.short()?);
         let count = self.count(FRAME_LEAST, MAX_FRAMES)?;
         let mut frames = Vec::with_capacity(count);
@@ -223,6 +229,7 @@ impl<'a> Reader<'a> {
             samples_per_frame,
             object_type,
             changes,
+            head,
             frames,
         })
     }

@@ -89,7 +89,8 @@ impl Writer {
             | flag(unit.estimated, bit::ESTIMATED)
             | flag(unit.damaged, bit::DAMAGED)
             | flag(unit.skip != 0, bit::SKIP)
-            | flag(unit.parameter_set != before.state, bit::STATE);
+            | flag(unit.parameter_set != before.state, bit::STATE)
+            | flag(unit.sets != 0, bit::SETS);
         let first = class | (unit.picture_type as u8) << 3;
         let same = flag(steps == *step, bit::SAME_STEP);
         self.byte(first | flag(unit.reference, bit::REFERENCE) | same | flag(more != 0, bit::MORE));
@@ -102,6 +103,9 @@ impl Writer {
         if unit.parameter_set != before.state {
             self.number(u64::from(unit.parameter_set));
         }
+        if unit.sets != 0 {
+            self.number(u64::from(unit.sets));
+        }
         if let UnitClass::RecoveryPoint { frames } = unit.class {
             self.number(u64::from(frames));
         }
@@ -112,6 +116,7 @@ impl Writer {
         self.number(fold(unit.pts.wrapping_sub(unit.dts), *step));
         self.number(fold(unit.offset.wrapping_sub(before.offset) as i64, PACKET));
         self.number(u64::from(unit.size));
+        self.number(zigzag(i64::from(unit.size) - i64::from(unit.sets) - i64::from(unit.payload)));
         *before = Before { dts: unit.dts, offset: unit.offset, state: unit.parameter_set };
     }
 
@@ -127,6 +132,7 @@ impl Writer {
             AudioCodec::Opus => (5, 0),
         };
         self.0.extend([codec, layer, track.channels, track.object_type, u8::from(track.changes)]);
+        self.0.extend(track.head);
         self.number(u64::from(track.sample_rate));
         self.number(u64::from(track.samples_per_frame));
         self.number(track.frames.len() as u64);

@@ -1,0 +1,8 @@
+//! Matroska (RFC 9559) in which every size is known beforehand: the head with its cues, and clusters. Pure.
+
+mod cluster;
+mod ebml;
+mod head;
+
+pub use cluster::{Block, BlockTiming, CLUSTER_MILLIS, Cluster};
+pub use head::{CuePoint, Head, Media, Track};
