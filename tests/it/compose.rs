@@ -221,6 +221,9 @@ fn the_headers_say_what_a_cut_took() {
     );
 }
 
+/// Makes another segment of one.
+type Make = fn(&[u8]) -> Vec<u8>;
+
 /// The stream with its fourth segment replaced; the name stays that of a whole one.
 fn with_instead(root: &Path, make: impl Fn(&[u8]) -> Vec<u8>) {
     whole(root);
@@ -239,7 +242,7 @@ fn with_instead(root: &Path, make: impl Fn(&[u8]) -> Vec<u8>) {
 #[test]
 fn a_segment_that_cannot_be_read_is_named_or_a_hole() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
-    let makes: [(&str, fn(&[u8]) -> Vec<u8>); 4] = [
+    let makes: [(&str, Make); 4] = [
         ("empty", |_| Vec::new()),
         ("text", |_| b"<html>not found</html>".repeat(300)),
         ("an MP4", |bytes| [b"\0\0\0\x18ftypisom\0\0\0\0isommp42", &[0; 4000][..], &bytes[..100]].concat()),
@@ -266,7 +269,7 @@ fn a_segment_that_cannot_be_read_is_named_or_a_hole() {
 #[test]
 fn a_segment_cut_off_or_with_flipped_bits_harms_nothing_else() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
-    let makes: [(&str, fn(&[u8]) -> Vec<u8>); 2] = [
+    let makes: [(&str, Make); 2] = [
         ("cut off", |bytes| bytes[..bytes.len() * 2 / 3].to_vec()),
         ("flipped", |bytes| {
             let flip = |(at, byte): (usize, &u8)| if at % 5_003 == 4_999 { byte ^ 0x10 } else { *byte };
