@@ -155,9 +155,15 @@ fn what_is_missing_is_filled_as_asked() {
         let quiet = |from: usize, to: usize| sound[from..to].iter().all(|it| it.abs() < 1e-3);
         assert!(quiet(50_500, 142_000) && !quiet(0, 47_000) && !quiet(145_500, 190_000), "{holes}");
     }
-    // At the start, at the end, as smart asks for it too, and all of a range beside another.
-    assert_eq!(numbers(&[(7 * SECOND, 9 * SECOND)], "holes=freeze").0, joined(&[(240, 270)], 240, 30, 0));
-    assert_eq!(numbers(&[(5 * SECOND, 7 * SECOND)], "holes=freeze").0, joined(&[(150, 180)], 179, 30, 30));
+    // At the start, at the end, and all of a range beside another.
+    assert_eq!(
+        numbers(&[(7 * SECOND, 9 * SECOND)], "type=mpegts&holes=freeze").0,
+        joined(&[(240, 270)], 240, 30, 0)
+    );
+    assert_eq!(
+        numbers(&[(5 * SECOND, 7 * SECOND)], "type=mpegts&holes=freeze").0,
+        joined(&[(150, 180)], 179, 30, 30)
+    );
     let ranges = [(6_500_000, 7_500_000), (8 * SECOND, 9 * SECOND)];
     assert_eq!(numbers(&ranges, "type=mpegts&holes=black").0, joined(&[(240, 270)], 0, 30, 0));
     let faded = numbers(&ranges, "type=mpegts&holes=black&transition=wipeleft,0.5").0;
