@@ -186,7 +186,6 @@ fn the_extension_says_what_a_cut_is_wrapped_in() {
     let range = [(1_234_567, 4_500_000)];
     let frames = between(1_234_567, 4_500_000);
     for (extension, kind, mime, codecs) in [
-        ("mp4", "", "video/mp4", ["h264", "aac"]),
         ("mp4", "type=full", "video/mp4", ["h264", "aac"]),
         ("ts", "type=mp4", "video/mp4", ["h264", "aac"]),
         ("mkv", "type=mpegts", "video/x-matroska", ["h264", "aac"]),

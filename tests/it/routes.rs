@@ -217,17 +217,19 @@ fn what_is_asked_wrongly_is_told_why() {
         (format!("/cut/chan/720p.ts?{ends}&type=webm"), 422, "damaged-media"),
         (format!("/cut/chan/720p.ts?{ends}&type=fast"), 422, "damaged-media"),
         (format!("/cut/chan/720p.ts?{ends}&type=mp4"), 422, "damaged-media"),
+        (format!("/cut/chan/720p.webm?{ends}&type=rough"), 400, "unsupported-type"),
+        (format!("/cut/chan/720p.ts?{ends}&type=rough&holes=freeze"), 400, "unsupported-holes"),
         (format!("/cut/chan/720p.ts?{ends}&transition="), 400, "too-many-transitions"),
         (format!("/cut/chan/720p.ts?{ends}&allow_holes=1"), 400, "invalid-boolean"),
         (format!("/cut/chan/720p.ts?{ends}&quality=best"), 400, "invalid-quality"),
         ("/cut/chan/720p.ts?range=a&range=b".to_owned(), 400, "invalid-range"),
         (
             format!(
-                "/cut/chan/720p.ts?type=mpegts{}",
+                "/cut/chan/720p.ts?transition=banana,1{}",
                 "&range=2024-11-09T12:58:00,2024-11-09T12:58:02".repeat(2)
             ),
             400,
-            "unsupported-ranges",
+            "unknown-transition",
         ),
         ("/cut/chan/720p.ts?range=".to_owned(), 400, "invalid-range"),
         ("/cut/chan/720p.ts?range=2024-11-09,2024-11-10,x".to_owned(), 400, "invalid-range"),

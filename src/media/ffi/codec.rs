@@ -349,6 +349,12 @@ impl Encoder {
         }
     }
 
+    /// As set for pictures; 0/1 for sound.
+    pub(super) fn frame_rate(&self) -> ffi::AVRational {
+        // SAFETY: reads plain integers of the open context.
+        unsafe { (*self.context.get()).framerate }
+    }
+
     pub(super) fn fill(&self, parameters: *mut ffi::AVCodecParameters) -> Result<()> {
         // SAFETY: `parameters` belong to a stream of a muxer that is borrowed by the caller.
         check("describing a stream", unsafe {

@@ -59,6 +59,8 @@ impl Muxer {
             }
             encoder.fill((*stream).codecpar)?;
             (*(*stream).codecpar).codec_tag = 0;
+            // What Matroska takes for how long a picture lasts.
+            (*stream).avg_frame_rate = encoder.frame_rate();
             let base = encoder.time_base();
             (*stream).time_base = ffi::AVRational { num: base.num, den: base.den };
         }
