@@ -294,7 +294,7 @@ fn files_of_every_container_hold_what_they_say() {
             }
             made => made.unwrap_or_else(|error| panic!("{what}: {error:?}")),
         };
-        let file = tempfile::NamedTempFile::with_suffix(&format!(".{}", kind.extension)).expect("a file");
+        let file = tempfile::NamedTempFile::with_suffix(format!(".{}", kind.extension)).expect("a file");
         std::fs::write(file.path(), bytes).expect("a file");
         let verdict = verdict::judge(file.path());
         assert_eq!(verdict.numbers, (0..kind.recipe.frames as u32).collect::<Vec<_>>(), "{what}");

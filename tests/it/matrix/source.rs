@@ -50,7 +50,8 @@ impl Source {
             segments: made,
             recipe,
         };
-        let faults = source.faults(&[0..source.recipe.frames], &verdict, true);
+        let all = 0..source.recipe.frames;
+        let faults = source.faults(std::slice::from_ref(&all), &verdict, true);
         assert!(faults.is_empty(), "the source itself: {faults:?}");
         source
     }
