@@ -219,7 +219,7 @@ pub fn files() -> Vec<FileKind> {
     let vp9 = coded("libvpx-vp9", 45, 0, &[("deadline", "realtime"), ("cpu-used", "8"), ("crf", "32")]);
     let av1 = coded("libaom-av1", 45, 0, &[("usage", "realtime"), ("cpu-used", "8"), ("crf", "35")]);
     let mut webm = vp9.clone();
-    webm.sound.codec = "libvorbis".into();
+    webm.sound.codec = "libopus".into();
     vec![
         file("webm", "webm", &[], webm),
         file("mp4", "mp4", FRAGMENTS, vp9),

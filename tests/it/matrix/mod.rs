@@ -152,8 +152,11 @@ impl Matrix {
     fn seek(&mut self, file: &Path, verdict: &Verdict, faults: &mut Vec<String>) {
         let (Some(first), Some(last)) = (verdict.hashes.first(), verdict.hashes.last()) else { return };
         let to = first.0 + self.random.below(last.0 - first.0 + 1);
-        let keys = verdict.pictures.iter().filter(|it| it.key && it.pts >= to).map(|it| it.pts);
-        let Some(key) = keys.min() else { return };
+        // A keyframe with little behind it is not shown after a seek into the GOP before, in any H.264 of x264's: FFmpeg
+        // reaches its end before it has sorted it out.
+        let behind = verdict.pictures.len().saturating_sub(8);
+        let early = verdict.pictures[..behind].iter();
+        let Some(key) = early.filter(|it| it.key && it.pts >= to).map(|it| it.pts).min() else { return };
         let start = verdict.pictures.iter().chain(&verdict.sounds).map(|it| it.pts).min().unwrap_or(0);
         // FFmpeg leaves out what it believes to be before the time asked for, to the microsecond.
         let found = verdict::after_seek(file, start, to - 1);
@@ -294,7 +297,7 @@ fn files_of_every_container_hold_what_they_say() {
             }
             made => made.unwrap_or_else(|error| panic!("{what}: {error:?}")),
         };
-        let file = tempfile::NamedTempFile::with_suffix(&format!(".{}", kind.extension)).expect("a file");
+        let file = tempfile::NamedTempFile::with_suffix(format!(".{}", kind.extension)).expect("a file");
         std::fs::write(file.path(), bytes).expect("a file");
         let verdict = verdict::judge(file.path());
         assert_eq!(verdict.numbers, (0..kind.recipe.frames as u32).collect::<Vec<_>>(), "{what}");

@@ -50,7 +50,8 @@ impl Source {
             segments: made,
             recipe,
         };
-        let faults = source.faults(&[0..source.recipe.frames], &verdict, true);
+        let all = 0..source.recipe.frames;
+        let faults = source.faults(std::slice::from_ref(&all), &verdict, true);
         assert!(faults.is_empty(), "the source itself: {faults:?}");
         source
     }
@@ -97,11 +98,17 @@ impl Source {
         if !starts.is_empty() {
             self.listen(ranges, &starts, cut, &mut faults);
         }
-        if !cut.warnings.is_empty() {
+        if !cut.warnings.is_empty() && !self.is_too_short_to_hear(ranges, cut) {
             let text: String = cut.warnings.chars().take(300).collect();
             faults.push(format!("the decoder says: {text}"));
         }
         faults
+    }
+
+    /// A picture shorter than a packet of sound may come without any; FFmpeg then finds the stream it was promised empty.
+    fn is_too_short_to_hear(&self, ranges: &Ranges, cut: &Verdict) -> bool {
+        let length: i64 = ranges.iter().map(|it| self.ticks(it.end) - self.ticks(it.start)).sum();
+        cut.sounds.is_empty() && length < self.sound_ticks
     }
 
     /// Pictures of GOPs wholly inside a range have to be those of the source.
@@ -157,7 +164,9 @@ impl Source {
         // Sound is taken over packet by packet; one tick is lost in rounding.
         let half = self.sound_ticks / 2 + 1;
         let (Some(first), Some(last)) = (cut.sounds.first(), cut.sounds.last()) else {
-            faults.push("no sound".into());
+            if !self.is_too_short_to_hear(ranges, cut) {
+                faults.push("no sound".into());
+            }
             return;
         };
         let end = starts[starts.len() - 1];
