@@ -47,6 +47,8 @@ pub struct Inner {
     pub media_encoded: IntCounterVec,
     /// Bytes of edges of smart cuts held in memory.
     pub cut_edge_bytes: IntGauge,
+    /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
+    pub cut_joins: IntCounterVec,
     /// Configured limits, by name, so that a dashboard can draw them beside the gauges.
     pub limits: GaugeVec,
     /// When the process started, in seconds since 1970.
@@ -144,6 +146,11 @@ impl Metrics {
                 &["what"],
             ),
             cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
+            cut_joins: counter_vec(
+                "moviola_cut_joins_total",
+                "Joins of smart cuts compared with the source by decoding, by outcome",
+                &["outcome"],
+            ),
             media_decoded: counter_vec("moviola_media_decoded_frames_total", "Frames decoded", &["purpose"]),
             media_encoded: counter_vec("moviola_media_encoded_frames_total", "Frames encoded", &["purpose"]),
             limits,

@@ -93,6 +93,40 @@ impl Joiner {
     }
 }
 
+/// Decoding times for pictures of `(pts, dts)` in decoding order: those given where they rise, otherwise moved as little
+/// as keeps pictures apart; after `after`, before `before` and never after the picture is shown. `None` when there is no
+/// room for them.
+pub fn rising(times: &[(i64, i64)], after: Option<i64>, before: Option<i64>) -> Option<Vec<i64>> {
+    // Half a frame at 60 fps, and less where there is no room.
+    let mut apart = 750;
+    while apart > 0 {
+        // The latest each may be.
+        let mut latest = vec![0; times.len()];
+        let mut bound = before;
+        for (at, (pts, _)) in times.iter().enumerate().rev() {
+            latest[at] = bound.map_or(*pts, |bound| (bound - apart).min(*pts));
+            bound = Some(latest[at]);
+        }
+        let mut last = after;
+        let mut out = Vec::with_capacity(times.len());
+        for ((_, dts), latest) in times.iter().zip(&latest) {
+            // Times that rise by themselves may be nearer than that: a second field's, or of a high rate.
+            let dts = (*dts).min(*latest);
+            let earliest = last.map_or(dts, |last| if dts > last { dts } else { last + apart });
+            if earliest > *latest {
+                break;
+            }
+            out.push(earliest);
+            last = Some(earliest);
+        }
+        if out.len() == times.len() {
+            return Some(out);
+        }
+        apart /= 2;
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -168,6 +202,38 @@ mod tests {
         let mut joiner = Joiner::new(TimeBase::MPEG);
         joiner.place(at(0, 0), false, 0);
         assert_eq!(joiner.place(at(10_000_000, 900_000), false, 180_000), 180_000);
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_times_rise(
+            steps in prop::collection::vec((-4000i64..6000, 0i64..20_000), 1..60),
+            after in prop::option::of(-20_000i64..0),
+        ) {
+            let mut dts = 0;
+            let times: Vec<(i64, i64)> = steps.iter().map(|(step, ahead)| {
+                dts += step;
+                (dts + ahead, dts)
+            }).collect();
+            let Some(out) = rising(&times, after, None) else {
+                // There was no room: even a tick apart, some picture comes too late.
+                let mut last = after.unwrap_or(i64::MIN / 2);
+                let fits = times.iter().enumerate().all(|(at, _)| {
+                    let latest = times[at..].iter().enumerate().map(|(more, it)| it.0 - more as i64).min();
+                    last += 1;
+                    latest.is_some_and(|latest| latest >= last)
+                });
+                prop_assert!(!fits || after.is_none());
+                return Ok(());
+            };
+            prop_assert!(out.windows(2).all(|pair| pair[0] < pair[1]));
+            prop_assert!(after.is_none_or(|after| out[0] > after));
+            prop_assert!(out.iter().zip(&times).all(|(out, (pts, _))| out <= pts));
+            // Times that are right stay.
+            if times.windows(2).all(|pair| pair[0].1 < pair[1].1) && after.is_none_or(|after| times[0].1 > after) && times.windows(2).all(|pair| pair[1].0 - pair[0].0 > 750) {
+                prop_assert_eq!(out, times.iter().map(|it| it.1).collect::<Vec<_>>());
+            }
+        }
     }
 
     proptest! {

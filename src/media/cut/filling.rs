@@ -120,6 +120,11 @@ impl Filling {
         Ok(Self { group, frame, delay, silence: silence.collect::<Result<_>>()? })
     }
 
+    /// When the last picture is decoded, where it fills `stretch`.
+    pub fn last_dts(&self, stretch: &Stretch) -> i64 {
+        stretch.end - self.frame - self.delay
+    }
+
     /// Bytes held.
     pub fn held(&self) -> u64 {
         let silence = self.silence.iter().flatten().map(|it| it.frame.len());

@@ -1,14 +1,19 @@
 //! What a smart cut copies, decodes, encodes and shifts, as data. Pure: the run only obeys.
 //!
-//! Of every stretch without a hole, the pictures before the first closed keyframe of the span are encoded anew, then
-//! everything is copied as far as decoding order and the end of the span allow, and the pictures left over are encoded
-//! anew. A stretch without such a keyframe, and a segment that may stop early, is encoded whole.
+//! Of every stretch without a hole, the pictures before the first keyframe of the span are encoded anew, and with them
+//! the pictures that lead it and need more than it; then everything is copied as far as decoding order and the end of
+//! the span allow, and the pictures left over are encoded anew. A stretch without a keyframe to copy from, and a segment
+//! that may stop early, is encoded whole.
+
+mod join;
 
 use super::sound::{Heard, Sound, SoundFit};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Result, Span, Timestamp};
 use crate::media::index::{AccessUnit, FrameIndex, UnitClass, VideoCodec, VideoTrack};
 use crate::media::timeline::{Anchor, Joiner};
+use join::{Entry, Start};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// One segment a range may draw from. The segments around the span belong here too: they lend references and sound.
@@ -68,6 +73,21 @@ pub struct RangePlan {
     /// The first and the last picture in the order they are shown.
     pub first: Place,
     pub last: Place,
+    /// Where copying starts by the word of the source's encoder alone: to be proved by decoding.
+    pub doubtful: Vec<Place>,
+}
+
+/// What is known of the places where copying may start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Joins {
+    /// Nothing comes before the range in the output.
+    pub opens_output: bool,
+    /// Doubtful places that turned out not to do.
+    pub barred: BTreeSet<Place>,
+    /// Every doubtful place is barred but this.
+    pub only: Option<Place>,
+    /// Every doubtful place is barred.
+    pub only_certain: bool,
 }
 
 /// Part of a range's output.
@@ -95,23 +115,24 @@ struct Candidate {
     at: i64,
     wanted: bool,
     class: UnitClass,
+    reference: bool,
     second_field: bool,
     copyable: bool,
+    /// How copying may start here if it can be copied at all; `None` when it may not.
+    entry: Option<Entry>,
+    /// Hash of the sequence's parameter set.
+    sequence: u64,
 }
 
 impl Candidate {
-    /// Everything after it can be decoded without what lies before it.
-    fn is_closed(&self) -> bool {
-        self.class == UnitClass::Idr && self.copyable && !self.second_field
+    /// Copying may start here.
+    fn starts(&self) -> bool {
+        self.entry.is_some() && self.copyable
     }
 
-    /// Decoding may start here for pictures shown from `at` on.
-    fn leads_to(&self, at: i64) -> bool {
-        match self.class {
-            UnitClass::Idr => true,
-            UnitClass::RecoveryPoint { frames } => frames == 0 && self.at <= at,
-            class => class.is_random_access() && self.at <= at,
-        }
+    /// Everything after it can be decoded without what lies before it.
+    fn is_closed(&self) -> bool {
+        self.entry == Some(Entry::Closed) && self.copyable
     }
 }
 
@@ -147,7 +168,7 @@ pub use aligned::{Lacks, lacks, plan_aligned};
 ///
 /// # Errors
 /// `no-content` when no picture of the sources lies in the span; `damaged-media` when a source holds none;
-/// `unsupported-source` when the sources are not H.264 or HEVC on the same PIDs, or too much is to be encoded.
+/// `unsupported-source` when the sources are not H.264, HEVC or MPEG-2 on the same PIDs, or too much is to be encoded.
 pub fn plan(
     sources: &[Source<'_>],
     span: Span,
@@ -155,8 +176,26 @@ pub fn plan(
     sound_at: &[Option<i64>],
     fit: SoundFit,
 ) -> Result<RangePlan> {
+    plan_with(sources, span, at, (sound_at, fit), &Joins::default())
+}
+
+/// [`plan`], with what is known of the places where copying may start.
+///
+/// # Errors
+/// Those of [`plan`].
+pub fn plan_with(
+    sources: &[Source<'_>],
+    span: Span,
+    at: i64,
+    (sound_at, fit): (&[Option<i64>], SoundFit),
+    joins: &Joins,
+) -> Result<RangePlan> {
     check_sources(sources)?;
-    let plan = arrange(sources, span, candidates(sources, span)?, at, (sound_at, fit))?;
+    let (mut candidates, shifts) = candidates(sources, span, joins)?;
+    for stretch in candidates.chunk_by_mut(|a, b| follow(sources, a, b)) {
+        join::forget_undecodable(stretch);
+    }
+    let plan = arrange(sources, span, (candidates, shifts), at, (sound_at, fit), joins.opens_output)?;
     if plan.encoded > MAX_ENCODED {
         return Err(refuse("the source has too few keyframes to copy from"));
     }
@@ -170,6 +209,7 @@ fn arrange(
     (mut candidates, mut shifts): (Vec<Candidate>, Vec<i64>),
     at: i64,
     (sound_at, fit): (&[Option<i64>], SoundFit),
+    opens_output: bool,
 ) -> Result<RangePlan> {
     let wanted = || candidates.iter().filter(|it| it.wanted && !it.second_field);
     let (Some(first), Some(last)) = (wanted().min_by_key(|it| it.at), wanted().max_by_key(|it| it.at)) else {
@@ -193,9 +233,10 @@ fn arrange(
         encoded: 0,
         first: first.place,
         last: last.place,
+        doubtful: Vec::new(),
     };
-    for stretch in stretches(sources, &candidates) {
-        plan.stretch(sources, stretch, fit)?;
+    for stretch in candidates.chunk_by(|a, b| follow(sources, a, b)) {
+        plan.stretch(sources, stretch, fit, opens_output)?;
     }
     Ok(plan)
 }
@@ -219,8 +260,8 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
     };
     for source in sources {
         let track = video(source)?;
-        if !matches!(track.codec, VideoCodec::H264 | VideoCodec::Hevc) {
-            return Err(refuse("smart cuts take H.264 and HEVC"));
+        if matches!(track.codec, VideoCodec::Other(_)) {
+            return Err(refuse("smart cuts take H.264, HEVC and MPEG-2"));
         }
         let same = track.codec == than.codec
             && track.pid == than.pid
@@ -236,7 +277,7 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
 
 /// Every picture of the sources on one clock, on which the first source starts at 0, and the shift that brought each
 /// source there.
-fn candidates(sources: &[Source<'_>], span: Span) -> Result<(Vec<Candidate>, Vec<i64>)> {
+fn candidates(sources: &[Source<'_>], span: Span, joins: &Joins) -> Result<(Vec<Candidate>, Vec<i64>)> {
     let mut joiner = Joiner::new(TimeBase::MPEG);
     let (mut all, mut shifts, mut content_end) = (Vec::<Candidate>::new(), Vec::new(), 0);
     for (number, source) in sources.iter().enumerate() {
@@ -245,8 +286,18 @@ fn candidates(sources: &[Source<'_>], span: Span) -> Result<(Vec<Candidate>, Vec
         let shift = joiner.place(anchor, source.joined, content_end) - anchor.ticks;
         for (unit, it) in track.units.iter().enumerate() {
             let field = it.second_field && unit > 0;
+            let place = Place { source: number, unit };
+            // A second field is sent with its first, and needs no time of its own.
+            let copyable = source.whole && !it.damaged && (field || !it.estimated);
+            let is_open = |entry: &Entry| match entry {
+                Entry::Doubtful if joins.only.is_some() => joins.only == Some(place),
+                Entry::Doubtful => !joins.only_certain && !joins.barred.contains(&place),
+                Entry::Closed | Entry::Open => true,
+            };
+            let state = track.states.get(usize::from(it.parameter_set)).and_then(|state| state.active);
+            let set = state.and_then(|active| track.sets.get(usize::from(active)));
             all.push(Candidate {
-                place: Place { source: number, unit },
+                place,
                 at: it.pts + shift,
                 // A field goes where its frame goes.
                 wanted: if field {
@@ -255,8 +306,11 @@ fn candidates(sources: &[Source<'_>], span: Span) -> Result<(Vec<Candidate>, Vec
                     anchor.is_inside(it.pts, span)
                 },
                 class: it.class,
+                reference: it.reference,
                 second_field: field,
-                copyable: source.whole && !it.damaged && !it.estimated,
+                copyable,
+                entry: Entry::of(it, track.codec).filter(|_| !field).filter(is_open),
+                sequence: set.map_or(0, |set| set.hash),
             });
         }
         let last = track.units.iter().map(|unit| unit.pts).max().unwrap_or(0);
@@ -266,12 +320,9 @@ fn candidates(sources: &[Source<'_>], span: Span) -> Result<(Vec<Candidate>, Vec
     Ok((all, shifts))
 }
 
-/// The pictures between holes.
-fn stretches<'a>(
-    sources: &'a [Source<'_>],
-    candidates: &'a [Candidate],
-) -> impl Iterator<Item = &'a [Candidate]> {
-    candidates.chunk_by(|a, b| a.place.source == b.place.source || sources[b.place.source].joined)
+/// Nothing is missing between two pictures that follow each other.
+fn follow(sources: &[Source<'_>], a: &Candidate, b: &Candidate) -> bool {
+    a.place.source == b.place.source || sources[b.place.source].joined
 }
 
 impl RangePlan {
@@ -296,7 +347,13 @@ impl RangePlan {
         parts
     }
 
-    fn stretch(&mut self, sources: &[Source<'_>], all: &[Candidate], fit: SoundFit) -> Result<()> {
+    fn stretch(
+        &mut self,
+        sources: &[Source<'_>],
+        all: &[Candidate],
+        fit: SoundFit,
+        opens_output: bool,
+    ) -> Result<()> {
         let shown = |it: &&Candidate| it.wanted && !it.second_field;
         let wanted: Vec<&Candidate> = all.iter().filter(shown).collect();
         let (Some(first), Some(last)) =
@@ -311,77 +368,63 @@ impl RangePlan {
             wanted.iter().map(|it| it.place.source).max().unwrap_or(0),
         );
         let from = self.pieces.len();
-        let mut at = 0;
-        while let Some(key) = (at..all.len()).find(|it| all[*it].wanted && all[*it].is_closed()) {
-            self.encode(all, at..key);
-            let until = copy_end(all, key);
-            if until == key {
-                // Nothing of this GOP can stay: it is encoded up to the next keyframe.
-                let next = (key + 1..all.len()).find(|it| all[*it].is_closed()).unwrap_or(all.len());
-                self.encode(all, at.max(key)..next);
-                at = next;
-                continue;
+        let (mut at, mut search) = (0, 0);
+        while let Some(key) = (search..all.len()).find(|it| all[*it].wanted && all[*it].starts()) {
+            search = key + 1;
+            let Some(start) = Start::at(all, key) else { continue };
+            let Some(end) = start.copy_end(all) else { continue };
+            let before: Vec<usize> = (at..key).chain(start.dropped.iter().copied()).collect();
+            if start.entry == Entry::Doubtful {
+                // Its place in the order of display is told by what comes before: either nothing does, or pictures
+                // that are encoded to suit it.
+                let opens = opens_output && self.pieces.is_empty();
+                if !opens && !before.iter().any(|it| shown(&&all[*it])) {
+                    continue;
+                }
+                self.doubtful.push(all[key].place);
             }
-            self.copy(sources, &all[key..until], edges);
-            at = until;
+            self.encode(all, &before);
+            for run in start.runs(end) {
+                self.copy(sources, &all[run], edges);
+            }
+            (at, search) = (end, end);
         }
-        self.encode(all, at..all.len());
+        self.encode(all, &(at..all.len()).collect::<Vec<_>>());
         let numbers = all[0].place.source..all[all.len() - 1].place.source + 1;
         self.lay_sound(fit, sources, numbers, from, (start, end));
         Ok(())
     }
 
-    fn encode(&mut self, all: &[Candidate], range: Range<usize>) {
-        let mut frames: Vec<&Candidate> =
-            all[range].iter().filter(|it| it.wanted && !it.second_field).collect();
-        let (Some(earliest), Some(shown)) =
-            (frames.iter().map(|it| it.place).min(), frames.iter().map(|it| it.at).min())
-        else {
-            return;
-        };
-        frames.sort_by_key(|it| it.at);
-        let before = all.iter().rev().skip_while(|it| it.place > earliest);
-        let from =
-            before.filter(|it| !it.second_field).find(|it| it.leads_to(shown)).unwrap_or(&all[0]).place;
-        self.encoded += frames.len() as u64;
-        let frames = frames.into_iter().map(|it| it.place).collect();
-        self.pieces.push(Piece::Encode { frames, from });
+    /// Encodes the wanted ones of these pictures, given in decoding order; those of another format by themselves.
+    fn encode(&mut self, all: &[Candidate], pictures: &[usize]) {
+        let shown = |it: &&usize| all[**it].wanted && !all[**it].second_field;
+        let mut frames: Vec<usize> = pictures.iter().filter(shown).copied().collect();
+        frames.sort_by_key(|it| all[*it].at);
+        for frames in frames.chunk_by(|a, b| all[*a].sequence == all[*b].sequence) {
+            let (Some(earliest), Some(first)) = (frames.iter().min(), frames.first()) else { continue };
+            let from = all[join::decode_from(all, *earliest, all[*first].at)].place;
+            self.encoded += frames.len() as u64;
+            let frames = frames.iter().map(|it| all[*it].place).collect();
+            self.pieces.push(Piece::Encode { frames, from });
+        }
     }
 
-    /// Copies pictures that follow each other in decoding order, whole segments as they lie. The first and the last
-    /// source of a stretch are written picture by picture, because their sound does not start and end with their
-    /// pictures.
+    /// Copies pictures that follow each other in decoding order, whole segments as they lie. The first source of a
+    /// stretch is written picture by picture, because its decoding times may have to follow others; so is the last, and
+    /// both because their sound does not start and end with their pictures.
     fn copy(&mut self, sources: &[Source<'_>], pictures: &[Candidate], edges: (usize, usize)) {
         self.copied += pictures.iter().filter(|it| !it.second_field).count() as u64;
         for part in pictures.chunk_by(|a, b| a.place.source == b.place.source) {
             let (source, first) = (part[0].place.source, part[0].place.unit);
             let units = sources[source].index.video.as_ref().map_or(0, |track| track.units.len());
             let silent = sources[source].index.audio.is_empty();
-            let inner = silent || (source > edges.0 && source < edges.1);
+            let inner = source > edges.0 && (silent || source < edges.1);
             let intact = sources[source].index.gaps == 0;
             self.pieces.push(if part.len() == units && inner && intact {
                 Piece::Whole { source }
             } else {
                 Piece::Copy { source, units: first..first + part.len() }
             });
-        }
-    }
-}
-
-/// How far, in decoding order, pictures can be copied from the closed keyframe `key` on: as long as all are wanted, and
-/// such that every wanted picture left over before the next keyframe is shown after all that are copied.
-fn copy_end(all: &[Candidate], key: usize) -> usize {
-    let mut end = key + all[key..].iter().take_while(|it| it.wanted && it.copyable).count();
-    let gop = (key..end).rev().find(|it| all[*it].is_closed()).unwrap_or(key);
-    let next = (end..all.len()).find(|it| all[*it].is_closed()).unwrap_or(all.len());
-    loop {
-        let left = all[end..next].iter().filter(|it| it.wanted).map(|it| it.at).min();
-        let late = left.and_then(|left| (gop..end).find(|it| all[*it].at > left));
-        let split = end < all.len() && all[end].second_field;
-        match late {
-            Some(late) => end = late,
-            None if split && end > key => end -= 1,
-            None => return end,
         }
     }
 }

@@ -38,6 +38,15 @@ impl Footage<'_> {
     }
 }
 
+/// libav's identifier of a codec.
+pub(super) fn codec_id(codec: VideoCodec) -> u32 {
+    match codec {
+        VideoCodec::Hevc => id::HEVC,
+        VideoCodec::Mpeg2 => id::MPEG2,
+        VideoCodec::H264 | VideoCodec::Other(_) => id::H264,
+    }
+}
+
 /// Decodes chosen pictures one by one.
 pub(super) struct PictureReader<'a> {
     footage: Footage<'a>,
@@ -59,8 +68,7 @@ impl<'a> PictureReader<'a> {
         let wanted = frames.iter().map(|it| footage.time(*it)).collect::<Result<BTreeSet<i64>>>()?;
         let last = frames.iter().copied().max().unwrap_or(from);
         let codec = track(&footage.sources[from.source])?.codec;
-        let codec = if codec == VideoCodec::Hevc { id::HEVC } else { id::H264 };
-        let decoder = Decoder::of_codec(codec, TimeBase::MPEG)?;
+        let decoder = Decoder::of_codec(codec_id(codec), TimeBase::MPEG)?;
         let next = Some(from);
         Ok(Self { footage, decoder, wanted, ready: BTreeMap::new(), from, next, last, ended: false })
     }

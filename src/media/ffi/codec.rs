@@ -47,7 +47,10 @@ pub enum Skip {
 }
 
 /// A decoder of one stream.
-pub struct Decoder(Context);
+pub struct Decoder {
+    context: Context,
+    faults: u64,
+}
 
 impl Decoder {
     /// A decoder for `stream` of `demuxer`, on `threads` threads (1: every packet is decoded when it is sent).
@@ -69,7 +72,7 @@ impl Decoder {
             (*context.get()).thread_count = threads as i32;
             (*context.get()).max_pixels = MAX_PIXELS;
             check("opening a decoder", ffi::avcodec_open2(context.get(), codec, std::ptr::null_mut()))?;
-            Ok(Self(context))
+            Ok(Self { context, faults: 0 })
         }
     }
 
@@ -97,8 +100,20 @@ impl Decoder {
             (*context.get()).thread_count = 1;
             (*context.get()).max_pixels = MAX_PIXELS;
             check("opening a decoder", ffi::avcodec_open2(context.get(), found, std::ptr::null_mut()))?;
-            Ok(Self(context))
+            Ok(Self { context, faults: 0 })
         }
+    }
+
+    /// From now on a picture that refers to what is not there, or is coded against the standard, is a fault, and may
+    /// not be given.
+    pub fn make_strict(&mut self) {
+        // SAFETY: documented as settable at any time by the user of the context.
+        unsafe { (*self.context.get()).err_recognition |= ffi::AV_EF_EXPLODE as i32 };
+    }
+
+    /// How often it could not make sense of what it was sent.
+    pub fn faults(&self) -> u64 {
+        self.faults
     }
 
     /// Applies to packets sent from now on.
@@ -108,7 +123,7 @@ impl Decoder {
             Skip::NonReference => ffi::AVDiscard::AVDISCARD_NONREF,
         };
         // SAFETY: documented as settable at any time by the user of the context.
-        unsafe { (*self.0.get()).skip_frame = discard };
+        unsafe { (*self.context.get()).skip_frame = discard };
     }
 
     /// Sends one packet, or `None` for the end, and hands every picture that is ready to `take`. A packet the
@@ -118,11 +133,12 @@ impl Decoder {
             // SAFETY: context and packet are alive; a null packet means the end.
             let code = unsafe {
                 ffi::avcodec_send_packet(
-                    self.0.get(),
+                    self.context.get(),
                     packet.map_or(std::ptr::null(), |it| it.as_ptr().cast_const()),
                 )
             };
             let full = code == ffi::AVERROR(EAGAIN);
+            self.faults += u64::from(code == ffi::AVERROR_INVALIDDATA);
             if code < 0 && !full && code != ffi::AVERROR_EOF && code != ffi::AVERROR_INVALIDDATA {
                 return Err(fault("the media could not be decoded", code));
             }
@@ -144,12 +160,12 @@ impl Decoder {
         loop {
             let frame = Frame::empty()?;
             // SAFETY: context and frame are ours; on success the frame holds references of its own.
-            let code = unsafe { ffi::avcodec_receive_frame(self.0.get(), frame.as_ptr()) };
+            let code = unsafe { ffi::avcodec_receive_frame(self.context.get(), frame.as_ptr()) };
             match code {
                 0.. => return Ok(Some(frame)),
                 ffi::AVERROR_EOF => return Ok(None),
                 _ if code == ffi::AVERROR(EAGAIN) => return Ok(None),
-                ffi::AVERROR_INVALIDDATA => {}
+                ffi::AVERROR_INVALIDDATA => self.faults += 1,
                 _ => return Err(fault("the media could not be decoded", code)),
             }
         }
@@ -158,7 +174,7 @@ impl Decoder {
     /// Forgets everything it was sent, so that it can start anew (also after the end).
     pub fn flush(&mut self) {
         // SAFETY: the context is open.
-        unsafe { ffi::avcodec_flush_buffers(self.0.get()) };
+        unsafe { ffi::avcodec_flush_buffers(self.context.get()) };
     }
 }
 

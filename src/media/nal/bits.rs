@@ -77,6 +77,75 @@ impl<'a> BitReader<'a> {
     }
 }
 
+/// Writes bits from the front.
+#[derive(Debug, Default, Clone)]
+pub struct BitWriter {
+    bytes: Vec<u8>,
+    /// Bits taken of the last byte; 8 is all.
+    used: u32,
+}
+
+impl BitWriter {
+    /// u(n), n at most 32: the lowest bits of `value`.
+    pub fn bits(&mut self, value: u32, count: u32) {
+        for at in (0..count.min(32)).rev() {
+            if self.used % 8 == 0 {
+                self.bytes.push(0);
+                self.used = 0;
+            }
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= ((value >> at & 1) as u8) << (7 - self.used);
+            }
+            self.used += 1;
+        }
+    }
+
+    pub fn flag(&mut self, value: bool) {
+        self.bits(value.into(), 1);
+    }
+
+    /// ue(v).
+    pub fn ue(&mut self, value: u32) {
+        let code = u64::from(value) + 1;
+        let length = 64 - code.leading_zeros();
+        self.bits(0, length - 1);
+        self.bits((code >> 32) as u32, length.saturating_sub(32));
+        self.bits(code as u32, length.min(32));
+    }
+
+    /// se(v).
+    pub fn se(&mut self, value: i32) {
+        let twice = i64::from(value).unsigned_abs() * 2;
+        let code = if value > 0 { twice - 1 } else { twice };
+        self.ue(u32::try_from(code).unwrap_or(u32::MAX));
+    }
+
+    /// Fills the last byte with ones.
+    pub fn align_with_ones(&mut self) {
+        self.bits(u32::MAX, (8 - self.used % 8) % 8);
+    }
+
+    /// Whole bytes; quick when the bits before fill their bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        if self.used % 8 == 0 {
+            self.bytes.extend_from_slice(bytes);
+            return;
+        }
+        let shift = self.used;
+        for byte in bytes {
+            if let Some(last) = self.bytes.last_mut() {
+                *last |= byte >> shift;
+            }
+            self.bytes.push(byte << (8 - shift));
+        }
+    }
+
+    /// What was written; the last byte is filled with zeros.
+    pub fn finish(self) -> Vec<u8> {
+        self.bytes
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

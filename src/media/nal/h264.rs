@@ -55,6 +55,12 @@ pub struct Sps {
     /// Shown size in luma samples, after cropping.
     pub width: u32,
     pub height: u32,
+    /// PicWidthInMbs and PicHeightInMapUnits.
+    pub coded: (u32, u32),
+    /// Something is cropped off at the left or the top.
+    pub cropped_start: bool,
+    /// Scaling matrices, or coding without loss: macroblocks mean something else with them.
+    pub scaled: bool,
     pub vui: Option<Vui>,
 }
 
@@ -78,12 +84,14 @@ impl Sps {
         let (profile, constraints, level) = (bits.byte(8)?, bits.byte(8)?, bits.byte(8)?);
         let id = bits.ue_to(31)? as u8;
         let (mut chroma, mut separate_planes, mut depths) = (Chroma::Yuv420, false, (8, 8));
+        let mut scaled = false;
         if HIGH_PROFILES.contains(&profile) {
             chroma = Chroma::from_idc(bits.ue()?)?;
             separate_planes = chroma == Chroma::Yuv444 && bits.flag()?;
             depths = (bits.ue_to(6)? as u8 + 8, bits.ue_to(6)? as u8 + 8);
-            bits.flag()?; // qpprime_y_zero_transform_bypass_flag
+            scaled = bits.flag()?; // qpprime_y_zero_transform_bypass_flag
             if bits.flag()? {
+                scaled = true;
                 for list in 0..if chroma == Chroma::Yuv444 { 12 } else { 8 } {
                     if bits.flag()? {
                         skip_scaling_list(&mut bits, if list < 6 { 16 } else { 64 })?;
@@ -114,10 +122,12 @@ impl Sps {
         bits.flag()?; // direct_8x8_inference_flag
         let fields = if frame_mbs_only { 1 } else { 2 };
         let (mut width, mut height) = (width_mbs * 16, height_units * 16 * fields);
+        let mut cropped_start = false;
         if bits.flag()? {
             let (across, down) = if separate_planes { (1, 1) } else { chroma.subsampling() };
             let (left, right) = (bits.ue_to(1 << 14)?, bits.ue_to(1 << 14)?);
             let (top, bottom) = (bits.ue_to(1 << 14)?, bits.ue_to(1 << 14)?);
+            cropped_start = left + top > 0;
             width = width.checked_sub((left + right) * across).filter(|it| *it > 0)?;
             height = height.checked_sub((top + bottom) * down * fields).filter(|it| *it > 0)?;
         }
@@ -139,6 +149,9 @@ impl Sps {
             adaptive,
             width,
             height,
+            coded: (width_mbs, height_units),
+            cropped_start,
+            scaled,
             vui,
         })
     }

@@ -1,6 +1,7 @@
 //! Start codes, NAL units and what their headers say: as much of H.264, H.265 and H.262 as finding, classing and
 //! joining pictures takes. Pure functions of bytes; nothing is decoded.
 
+pub mod adopt;
 mod bits;
 pub mod h264;
 pub mod hevc;
@@ -9,7 +10,7 @@ pub mod mpeg2;
 pub mod prefixed;
 pub mod vui;
 
-pub use bits::BitReader;
+pub use bits::{BitReader, BitWriter};
 
 use memchr::memmem::Finder;
 
@@ -58,6 +59,21 @@ pub fn unescape<'a>(content: &[u8], out: &'a mut Vec<u8>) -> &'a [u8] {
         if zeros >= 2 && *byte == 3 {
             zeros = 0;
             continue;
+        }
+        zeros = if *byte == 0 { zeros + 1 } else { 0 };
+        out.push(*byte);
+    }
+    out
+}
+
+/// Puts emulation prevention bytes into a NAL unit (H.264 §7.4.1, H.265 §7.4.2): the inverse of [`unescape`].
+pub fn escape(content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(content.len() + content.len() / 64);
+    let mut zeros = 0;
+    for byte in content {
+        if zeros >= 2 && *byte <= 3 {
+            out.push(3);
+            zeros = 0;
         }
         zeros = if *byte == 0 { zeros + 1 } else { 0 };
         out.push(*byte);
@@ -129,6 +145,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn escaping_has_an_inverse(bytes in prop::collection::vec(0u8..5, 0..100)) {
+            let escaped = escape(&bytes);
+            prop_assert!(!escaped.windows(3).any(|it| it[..2] == [0, 0] && it[2] < 3));
+            let mut out = Vec::new();
+            prop_assert_eq!(unescape(&escaped, &mut out), &bytes[..]);
+        }
+
         #[test]
         fn hostile_units_panic_nowhere(bytes in prop::collection::vec(any::<u8>(), 0..300), zeros in any::<bool>()) {
             let bytes: Vec<u8> = if zeros { bytes.iter().map(|it| it & 0x11).collect() } else { bytes };

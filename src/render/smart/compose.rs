@@ -5,10 +5,10 @@ use super::draw::{Drawn, Opened};
 use super::receipt::{Hole, Receipt, Seen};
 use super::{Ends, FIRST_AT, MAX_EDGE_BYTES, fit};
 use crate::base::{Error, Result, Span, Token};
-use crate::media::cut::edge::{EdgeMaker, EdgeSettings};
+use crate::media::cut::edge::{EdgeSettings, RangeMaker};
 use crate::media::cut::filling::{self, Filling, Look, Stretch};
 use crate::media::cut::mix::{self, Side, mix};
-use crate::media::cut::plan::{MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, refuse};
+use crate::media::cut::plan::{Joins, MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, plan_with, refuse};
 use crate::media::cut::sequence::{self, Available, Item, Taken, sequence};
 use crate::media::cut::sound::SoundFit;
 use crate::media::cut::{Container, Holes, Transition};
@@ -43,6 +43,8 @@ pub(super) struct Composer<'a> {
     /// Where the output has got to, in ticks of 90 kHz, and where its sound ends, by track.
     at: i64,
     sound_at: Vec<Option<i64>>,
+    /// The last decoding time of a picture made so far.
+    last_dts: Option<i64>,
     receipt: Receipt,
     /// Time spent on what is made.
     making: Duration,
@@ -78,6 +80,7 @@ pub(super) fn compose(
         file,
         at: FIRST_AT,
         sound_at: Vec::new(),
+        last_dts: None,
         making: Duration::ZERO,
     };
     composer.survey()?;
@@ -191,46 +194,51 @@ impl Composer<'_> {
         let range = &self.score.drawn[scene.range];
         let indexes = scene.indexes();
         let sources = range.sources(scene.run.clone(), indexes);
-        let plan = match self.score.ends {
-            Ends::Exact => plan(&sources, taken.span, self.at, &self.sound_at, fit(self.score.container))?,
-            Ends::Keyframes => {
-                plan_aligned(&sources, taken.span, self.at, &self.sound_at, fit(self.score.container))?
-            }
+        let sound_fit = fit(self.score.container);
+        let planned = |joins: &Joins| match self.score.ends {
+            Ends::Exact => plan_with(&sources, taken.span, self.at, (&self.sound_at, sound_fit), joins),
+            Ends::Keyframes => plan_aligned(&sources, taken.span, self.at, &self.sound_at, sound_fit),
         };
         let seen = Seen { range, run: scene.run.start, sources: &sources };
-        self.receipt.content(taken.range, &seen, &plan);
-        if let Some(file) = &mut self.file {
-            file.range(indexes, &plan)?;
+        let plan = if let Some(file) = &mut self.file {
             let segments = &range.segments[scene.run.clone()];
             let opened = Opened::new(self.render, segments, indexes);
-            let maker = EdgeMaker {
-                plan: &plan,
+            let maker = RangeMaker {
                 sources: &sources,
                 elementary: &opened,
                 settings: &self.settings,
                 token: self.token,
             };
-            for part in plan.parts() {
+            let since = Instant::now();
+            let made = maker.make(planned, self.last_dts)?;
+            self.making += since.elapsed();
+            file.range(indexes, &made.plan)?;
+            for (part, samples) in made.parts {
                 match part {
                     Part::Whole { source } => file.whole(Whole {
                         segment: &segments[source],
                         index: &indexes[source],
-                        shift: plan.shifts[source],
-                        sound: plan.sound.iter().filter(|it| it.source == source).cloned().collect(),
+                        shift: made.plan.shifts[source],
+                        sound: made.plan.sound.iter().filter(|it| it.source == source).cloned().collect(),
                     })?,
-                    Part::Edge { pieces, sources } => {
-                        let since = Instant::now();
-                        file.made(Made {
-                            pids: pids(&indexes[sources.start]),
-                            program: opened.program(sources.start)?,
-                            samples: maker.samples(pieces, sources)?,
-                        })?;
-                        self.making += since.elapsed();
-                    }
+                    Part::Edge { sources, .. } => file.made(Made {
+                        pids: pids(&indexes[sources.start]),
+                        program: opened.program(sources.start)?,
+                        samples,
+                    })?,
                 }
             }
-            self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(plan.encoded);
-        }
+            let metrics = &self.render.metrics;
+            metrics.media_encoded.with_label_values(&["cut"]).inc_by(made.plan.encoded);
+            metrics.cut_joins.with_label_values(&["proved"]).inc_by(made.proved);
+            metrics.cut_joins.with_label_values(&["refused"]).inc_by(made.refused);
+            self.last_dts = made.last_dts;
+            made.plan
+        } else {
+            planned(&Joins { opens_output: self.at == FIRST_AT, ..Joins::default() })?
+        };
+        self.receipt.doubtful_joins += plan.doubtful.len() as u64;
+        self.receipt.content(taken.range, &seen, &plan);
         (self.at, self.sound_at) = (plan.end, plan.sound_ends);
         Ok(())
     }
@@ -276,6 +284,8 @@ impl Composer<'_> {
             ];
             let samples = mix(&name, &sides[0], &sides[1], &self.sound_at, &self.settings, self.token)?;
             let program = left_open.program(left_plan.first.source)?;
+            let pictures = samples.iter().filter(|it| it.track == 0);
+            self.last_dts = pictures.map(|it| it.dts).max().or(self.last_dts);
             file.made(Made { samples, program, pids: pids(first) })?;
             self.making += since.elapsed();
             self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(left.pictures);
@@ -326,6 +336,7 @@ impl Composer<'_> {
             let wanted = (look, gap.pictures);
             let filling = Filling::new(&sources, place, wanted, &opened, &self.settings, self.token)?;
             let (program, pids) = (opened.program(place.source)?, pids(&indexes[place.source]));
+            self.last_dts = Some(filling.last_dts(&stretch));
             file.fill(Arc::new(Fill { filling, stretch, program, pids }))?;
             self.making += since.elapsed();
         }

@@ -17,6 +17,9 @@ pub struct Receipt {
     pub frames: u64,
     /// Those encoded anew, those of fillings and transitions among them; the others are the source's, bit for bit.
     pub encoded_frames: u64,
+    /// Joins that hold by the word of the source's encoder alone, and are proved by decoding when the cut is made: where
+    /// one does not hold, more is encoded.
+    pub doubtful_joins: u64,
     /// Seconds.
     pub duration: f64,
     pub container: &'static str,

@@ -1,7 +1,7 @@
 //! Cuts that encode nothing: from the closed keyframe at or before the start to the one at or after the end.
 
 use super::super::sound::SoundFit;
-use super::{Candidate, RangePlan, Source, arrange, candidates, check_sources};
+use super::{Candidate, Joins, RangePlan, Source, arrange, candidates, check_sources, follow};
 use crate::base::{Error, Kind, Result, Span};
 use std::ops::Range;
 
@@ -28,11 +28,11 @@ pub fn plan_aligned(
     fit: SoundFit,
 ) -> Result<RangePlan> {
     check_sources(sources)?;
-    let (mut all, shifts) = candidates(sources, span)?;
+    let (mut all, shifts) = candidates(sources, span, &Joins { only_certain: true, ..Joins::default() })?;
     for stretch in chunks(sources, &all) {
         align(sources, &mut all[stretch])?;
     }
-    let plan = arrange(sources, span, (all, shifts), at, (sound_at, fit))?;
+    let plan = arrange(sources, span, (all, shifts), at, (sound_at, fit), false)?;
     if plan.encoded > 0 {
         return Err(Error::internal("a cut of whole groups of pictures encodes"));
     }
@@ -42,7 +42,7 @@ pub fn plan_aligned(
 /// Whether the sources reach far enough to either side.
 pub fn lacks(sources: &[Source<'_>], span: Span) -> Result<Lacks> {
     check_sources(sources)?;
-    let (mut all, _) = candidates(sources, span)?;
+    let (mut all, _) = candidates(sources, span, &Joins { only_certain: true, ..Joins::default() })?;
     let chunks = chunks(sources, &all);
     let (Some(first), Some(last)) = (chunks.first(), chunks.last()) else { return Ok(Lacks::default()) };
     let mut lacks = Lacks::default();
@@ -58,7 +58,7 @@ pub fn lacks(sources: &[Source<'_>], span: Span) -> Result<Lacks> {
 /// The pictures between holes, as places in the list.
 fn chunks(sources: &[Source<'_>], all: &[Candidate]) -> Vec<Range<usize>> {
     let mut at = 0;
-    super::stretches(sources, all)
+    all.chunk_by(|a, b| follow(sources, a, b))
         .map(|stretch| {
             at += stretch.len();
             at - stretch.len()..at

@@ -217,3 +217,179 @@ fn the_end_keeps_what_its_references_allow() {
     assert_eq!(plan.pieces, [Piece::Copy { source: 0, units: 0..4 }, encode]);
     assert_eq!((plan.copied, plan.encoded), (4, 1));
 }
+
+/// A stream of open groups of 12 pictures: a keyframe, `leads` pictures shown before it, then P and B in turn.
+fn open_groups(
+    first: i64,
+    groups: usize,
+    leads: usize,
+    codec: VideoCodec,
+    class: UnitClass,
+    starts: bool,
+) -> FrameIndex {
+    let mut it = index(first, groups, 0, false, true);
+    let track = it.video.as_mut().unwrap();
+    track.codec = codec;
+    let lead_class = if codec == VideoCodec::Hevc { UnitClass::Rasl } else { UnitClass::Other };
+    for (number, unit) in track.units.iter_mut().enumerate() {
+        let (group, place) = (number / 12, number % 12);
+        // The stream's first keyframe is closed and has nothing before it.
+        let leads = if starts && group == 0 { 0 } else { leads };
+        let (shown, class, kind) = match place {
+            0 if starts && group == 0 => (0, UnitClass::Idr, PictureType::I),
+            0 => (leads, class, PictureType::I),
+            _ if place <= leads => (place - 1, lead_class, PictureType::B),
+            _ => {
+                // Pairs of P and B after the leading pictures; a last one alone.
+                let (pair, odd) = ((place - leads - 1) / 2, (place - leads - 1) % 2);
+                let alone = leads + 1 + 2 * pair + 1 > 11;
+                let shown = leads + 1 + 2 * pair + usize::from(odd == 0 && !alone);
+                (shown, UnitClass::Other, if odd == 0 { PictureType::P } else { PictureType::B })
+            }
+        };
+        unit.pts = first + (group * 12 + shown) as i64 * TICKS;
+        unit.dts = first + number as i64 * TICKS - 5 * TICKS;
+        (unit.class, unit.picture_type) = (class, kind);
+        unit.reference = kind != PictureType::B;
+    }
+    it
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn open_groups_are_copied_and_only_their_leading_pictures_encoded(
+        kind in 0usize..3,
+        leads in 0usize..4,
+        count in 1usize..5,
+        opens_output in any::<bool>(),
+        from in 0i64..4_000_000,
+        length in 1i64..4_000_000,
+    ) {
+        let (codec, class) = [
+            (VideoCodec::H264, UnitClass::RecoveryPoint { frames: 0 }),
+            (VideoCodec::Hevc, UnitClass::Cra),
+            (VideoCodec::Mpeg2, UnitClass::KeyOpen),
+        ][kind];
+        let indexes: Vec<FrameIndex> = (0..count)
+            .map(|it| open_groups(900_000 + it as i64 * 36 * TICKS, 3, leads, codec, class, it == 0))
+            .collect();
+        let sources: Vec<Source<'_>> = indexes.iter().enumerate().map(|(number, index)| Source {
+            index,
+            wall: ZERO + TimeBase::MPEG.micros(number as i64 * 36 * TICKS),
+            joined: number > 0,
+            whole: true,
+        }).collect();
+        let span = Span::new(ZERO + from, ZERO + (from + length));
+        let anchor = Anchor { wall: ZERO, ticks: 0, base: TimeBase::MPEG };
+        let wanted = (0..count as i64 * 36).filter(|it| anchor.is_inside(it * TICKS, span)).count();
+        let joins = Joins { opens_output, ..Joins::default() };
+        let Ok(plan) = plan_with(&sources, span, 180_000, (&[], SoundFit::Nearest), &joins) else {
+            prop_assert_eq!(wanted, 0);
+            return Ok(());
+        };
+        let mut times: Vec<i64> = shown(&plan, &sources).iter().map(|(at, _)| *at).collect();
+        times.sort_unstable();
+        let ideal: Vec<i64> = (0..wanted as i64).map(|number| 180_000 + number * TICKS).collect();
+        prop_assert_eq!(&times, &ideal);
+        // A head of less than a group with the leading pictures of the next, and a tail that waits for one picture;
+        // twice as much where copying may not start at the first keyframe.
+        let head = if codec == VideoCodec::H264 && !opens_output { 24 } else { 12 };
+        prop_assert!(plan.encoded as usize <= head + leads + 2 + leads, "{} of {wanted} encoded", plan.encoded);
+        prop_assert_eq!(plan.doubtful.len(), usize::from(
+            codec == VideoCodec::H264 && plan.pieces.iter().zip(std::iter::once(None).chain(plan.pieces.iter().map(Some)))
+                .any(|(piece, before)| matches!(piece, Piece::Copy { source, units }
+                    if indexes[*source].video.as_ref().unwrap().units[units.start].class == class
+                        && !matches!(before, Some(Piece::Copy { .. } | Piece::Whole { .. }))))
+        ));
+        // After something else than its source has there, a keyframe is not followed by what leads it.
+        let mut before: Option<Place> = None;
+        for piece in &plan.pieces {
+            if let Piece::Copy { source, units } = piece {
+                let all = &indexes[*source].video.as_ref().unwrap().units;
+                let goes_on = before.is_some_and(|it| it == Place { source: *source, unit: units.start.wrapping_sub(1) }
+                    || units.start == 0 && it.source + 1 == *source);
+                let key = all[units.start];
+                prop_assert!(goes_on || all[units.clone()].iter().all(|it| it.pts >= key.pts));
+                before = Some(Place { source: *source, unit: units.end - 1 });
+            } else if let Piece::Whole { source } = piece {
+                before = Some(Place { source: *source, unit: 35 });
+            }
+        }
+    }
+}
+
+#[test]
+fn a_gradual_refresh_is_decoded_from_where_it_is_through() {
+    let mut index = index(900_000, 3, 0, false, false);
+    for (number, unit) in index.video.as_mut().unwrap().units.iter_mut().enumerate() {
+        unit.class = match number {
+            0 => UnitClass::Idr,
+            12 | 24 => UnitClass::RecoveryPoint { frames: 11 },
+            _ => UnitClass::Other,
+        };
+    }
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let cut = |from: i64| {
+        plan(&sources, Span::new(ZERO + from, ZERO + 1_100_000), 0, &[], SoundFit::Nearest).unwrap()
+    };
+    let begins = |plan: &RangePlan| match &plan.pieces[..] {
+        [Piece::Encode { from, .. }] => from.unit,
+        other => panic!("{other:?}"),
+    };
+    // Picture 22 comes 10 references after the recovery point at 12, picture 23 comes 11.
+    assert_eq!((begins(&cut(733_334)), begins(&cut(766_667))), (0, 12));
+    // Without anything before it, the pictures until then cannot be shown.
+    let mut later = index.clone();
+    later.video.as_mut().unwrap().units.drain(..12);
+    let sources = [Source { index: &later, wall: ZERO, joined: false, whole: true }];
+    let it = plan(&sources, Span::new(ZERO, ZERO + 1_000_000), 0, &[], SoundFit::Nearest).unwrap();
+    assert_eq!((it.encoded, it.first.unit), (13, 11));
+}
+
+#[test]
+fn a_barred_join_is_not_tried_again() {
+    let class = UnitClass::RecoveryPoint { frames: 0 };
+    let index = open_groups(900_000, 4, 2, VideoCodec::H264, class, true);
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let span = Span::new(ZERO + 100_000, ZERO + 1_600_000);
+    let mut joins = Joins::default();
+    let mut starts = Vec::new();
+    loop {
+        let plan = plan_with(&sources, span, 0, (&[], SoundFit::Nearest), &joins).unwrap();
+        let Some(place) = plan.doubtful.first() else { break };
+        starts.push(place.unit);
+        joins.barred.insert(*place);
+    }
+    assert_eq!(starts, [12, 24, 36]);
+    joins = Joins { only_certain: true, ..Joins::default() };
+    assert!(plan_with(&sources, span, 0, (&[], SoundFit::Nearest), &joins).unwrap().doubtful.is_empty());
+}
+
+#[test]
+fn pictures_of_another_format_are_encoded_by_themselves() {
+    let mut index = index(900_000, 2, 0, false, false);
+    let track = index.video.as_mut().unwrap();
+    for number in 0..2u8 {
+        let set = crate::media::index::ParameterSet::new(
+            crate::media::index::SetKind::Sequence,
+            0,
+            vec![0x67, number],
+        );
+        track.sets.push(set);
+        track.states.push(crate::media::index::ParameterState {
+            sets: vec![number.into()],
+            active: Some(number.into()),
+            format: Default::default(),
+        });
+    }
+    track.units[12..].iter_mut().for_each(|unit| unit.parameter_set = 1);
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: false }];
+    let plan = plan(&sources, Span::new(ZERO, ZERO + 10_000_000), 0, &[], SoundFit::Nearest).unwrap();
+    let counts = plan.pieces.iter().map(|piece| match piece {
+        Piece::Encode { frames, from } => (from.unit, frames.len()),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(counts.collect::<Vec<_>>(), [(0, 12), (12, 12)]);
+}
