@@ -129,6 +129,9 @@ impl Movie {
     pub fn range(&mut self, indexes: &[SegmentIndex], plan: &RangePlan) -> Result<()> {
         let Some(index) = indexes.get(plan.first.source).map(|it| &it.index) else { return Ok(()) };
         let video = index.video.as_ref().ok_or_else(|| refuse("the source has no pictures"))?;
+        if video.codec == VideoCodec::Mpeg2 {
+            return Err(refuse("smart cuts as MP4 and Matroska take H.264 and HEVC"));
+        }
         // Indexes of one range are of the same streams; what their first frames say differs in padding only.
         let sounds: Vec<AudioTrack> = index.audio.iter().map(without_frames).collect();
         if self.parts.is_empty() {
