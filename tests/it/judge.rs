@@ -58,15 +58,15 @@ impl Judge {
         text.lines().filter(|line| !line.starts_with('#')).filter_map(hash).collect()
     }
 
-    /// When each packet of a stream is shown, and how long, in seconds, in file order.
-    pub fn times(&self, file: &Path, stream: &str) -> Vec<(f64, f64)> {
+    /// When each packet of a stream is shown, in seconds, and how long where the container tells, in file order.
+    pub fn times(&self, file: &Path, stream: &str) -> Vec<(f64, Option<f64>)> {
         let entries = ["-show_entries", "packet=pts_time,duration_time", "-of", "csv=p=0"];
         let before = [&["-v", "error", "-select_streams", stream][..], &entries].concat();
         let (text, _) = self.output("ffprobe", file, &before, &[]);
         let text = String::from_utf8(text).expect("numbers");
         let packet = |line: &str| {
             let mut fields = line.split(',').map(|field| field.parse::<f64>());
-            Some((fields.next()?.ok()?, fields.next()?.ok()?))
+            Some((fields.next()?.ok()?, fields.next().and_then(Result::ok)))
         };
         text.lines().filter_map(packet).collect()
     }

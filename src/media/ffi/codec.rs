@@ -365,6 +365,12 @@ impl Encoder {
         }
     }
 
+    /// Samples an audio encoder puts before the first one it is given.
+    pub fn priming(&self) -> i64 {
+        // SAFETY: reads an integer of the open context.
+        i64::from(unsafe { (*self.context.get()).initial_padding })
+    }
+
     /// As set for pictures; 0/1 for sound.
     pub(super) fn frame_rate(&self) -> ffi::AVRational {
         // SAFETY: reads plain integers of the open context.

@@ -116,7 +116,7 @@ impl<'a> Output<'a> {
                 0,
             ),
             Container::Matroska => ("matroska", &[], 0),
-            Container::WebM => ("webm", &[], 0),
+            Container::WebM => ("webm", &[("avoid_negative_ts", "disabled")], 0),
         };
         let mut muxer = Muxer::new(name, self.bytes.writer())?;
         muxer.add(&video)?;
@@ -231,7 +231,11 @@ impl<'a> Output<'a> {
 
     fn encode_sound(&mut self, frame: Option<&Frame>) -> Result<()> {
         let Some(Running { muxer, audio: Some(audio), lead, .. }) = &mut self.running else { return Ok(()) };
-        let lead = TimeBase::new(1, 1).rescale(*lead, audio.time_base());
+        let mut lead = TimeBase::new(1, 1).rescale(*lead, audio.time_base());
+        if self.options.container == Container::WebM {
+            // A block's time is told with the priming, which players subtract (RFC 9559 §5.1.4.1.25, CodecDelay).
+            lead += audio.priming();
+        }
         audio.push(frame, |packet| muxer.write(1, shifted(packet, lead)))
     }
 
