@@ -129,7 +129,8 @@ impl Matrix {
             if faults.is_empty() && self.gops != Gops::Refreshed {
                 self.seek(file.path(), &verdict, &mut faults);
             }
-            if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE") {
+            let audible = !self.source.is_too_short_to_hear(ranges, &verdict);
+            if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE").filter(|_| audible) {
                 faults.extend(verdict::second_opinion(&program, file.path(), frames));
             }
             if let Some(folder) = std::env::var_os("MOVIOLA_MATRIX_KEEP").filter(|_| !faults.is_empty()) {

@@ -106,7 +106,7 @@ impl Source {
     }
 
     /// A picture shorter than a packet of sound may come without any; FFmpeg then finds the stream it was promised empty.
-    fn is_too_short_to_hear(&self, ranges: &Ranges, cut: &Verdict) -> bool {
+    pub fn is_too_short_to_hear(&self, ranges: &Ranges, cut: &Verdict) -> bool {
         let length: i64 = ranges.iter().map(|it| self.ticks(it.end) - self.ticks(it.start)).sum();
         cut.sounds.is_empty() && length < self.sound_ticks
     }
