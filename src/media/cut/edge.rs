@@ -2,6 +2,7 @@
 
 use super::plan::{Piece, Place, RangePlan, Source};
 use super::reader::{Footage, PictureReader};
+use super::web;
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
 use crate::media::ffi::{Encoder, Frame, VideoSettings};
@@ -171,22 +172,34 @@ impl<'a> EdgeCoder<'a> {
                 frame.set_pts(Some(pts));
                 frame.set_picture_type(false);
                 if self.encoder.is_none() {
-                    self.encoder = Some(Encoder::video(&self.settings(&frame))?);
+                    self.encoder = Some(self.open(&frame)?);
                 }
                 Some(frame)
             }
         };
         let Some(encoder) = &mut self.encoder else { return Ok(()) };
-        let (delay, hevc) = (self.delay, self.track.codec == VideoCodec::Hevc);
+        let (delay, codec) = (self.delay, self.track.codec);
         encoder.push(frame.as_ref(), |packet| {
             let Some(pts) = packet.pts() else {
                 return Err(Error::internal("an encoded picture without a time"));
             };
-            let bytes = without_notes(packet.data(), hevc);
+            let bytes = match codec {
+                VideoCodec::Vp9 | VideoCodec::Av1 => packet.data().to_vec(),
+                _ => without_notes(packet.data(), codec == VideoCodec::Hevc),
+            };
             let key = packet.is_key();
             samples.push(Sample { track: 0, pts, dts: pts - delay, key, second_field: false, bytes });
             Ok(())
         })
+    }
+
+    fn open(&self, first: &Frame) -> Result<Encoder> {
+        let plain = self.settings(first);
+        match self.track.codec {
+            VideoCodec::Vp9 => web::vp9(plain, &self.settings.preset),
+            VideoCodec::Av1 => web::av1(plain, &self.settings.preset),
+            _ => Encoder::video(&plain),
+        }
     }
 
     /// Settings that join: the source's profile, level, colour and scan; no reordering, so that nothing is decoded later
@@ -251,7 +264,16 @@ fn h264_profile(format: &VideoFormat) -> Option<&'static str> {
 }
 
 /// The unit with the parameter sets in force before its pictures, unless it brings its own.
-pub(super) fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
+pub fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
+    match track.codec {
+        VideoCodec::H264 | VideoCodec::Hevc => {}
+        VideoCodec::Av1 => {
+            let active = track.states.get(usize::from(state)).and_then(|it| it.active);
+            let sequence = active.and_then(|it| track.sets.get(usize::from(it)));
+            return sequence.map_or(unit.clone(), |it| nal::av1::with_sequence(&it.bytes, unit));
+        }
+        _ => return unit,
+    }
     let hevc = track.codec == VideoCodec::Hevc;
     let kind = |nal: &[u8]| nal.first().map_or(0, |head| if hevc { head >> 1 & 0x3f } else { head & 0x1f });
     let (sequence, delimiter) = if hevc { (33, 35) } else { (7, 9) };

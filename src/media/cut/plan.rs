@@ -163,6 +163,23 @@ pub fn plan(
     Ok(plan)
 }
 
+/// As [`plan`], for pictures of any codec, none of which is encoded.
+///
+/// # Errors
+/// As those of [`plan`]; `unsupported-source` where pictures would have to be encoded.
+pub fn plan_without_edges(sources: &[Source<'_>], span: Span, at: i64) -> Result<RangePlan> {
+    let plan = arrange(sources, span, candidates(sources, span)?, at, (&[], SoundFit::Nearest))?;
+    if plan.encoded > 0 {
+        return Err(refuse("the range does not begin at a keyframe"));
+    }
+    Ok(plan)
+}
+
+/// Whether edges can be made that fit among pictures of this codec.
+pub fn can_encode(codec: VideoCodec) -> bool {
+    matches!(codec, VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Vp9 | VideoCodec::Av1)
+}
+
 /// Chooses what becomes of the pictures that are wanted.
 fn arrange(
     sources: &[Source<'_>],
@@ -219,8 +236,8 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
     };
     for source in sources {
         let track = video(source)?;
-        if !matches!(track.codec, VideoCodec::H264 | VideoCodec::Hevc) {
-            return Err(refuse("smart cuts take H.264 and HEVC"));
+        if !can_encode(track.codec) {
+            return Err(refuse("smart cuts take H.264, HEVC, VP9 and AV1"));
         }
         let same = track.codec == than.codec
             && track.pid == than.pid

@@ -59,7 +59,12 @@ impl<'a> PictureReader<'a> {
         let wanted = frames.iter().map(|it| footage.time(*it)).collect::<Result<BTreeSet<i64>>>()?;
         let last = frames.iter().copied().max().unwrap_or(from);
         let codec = track(&footage.sources[from.source])?.codec;
-        let codec = if codec == VideoCodec::Hevc { id::HEVC } else { id::H264 };
+        let codec = match codec {
+            VideoCodec::Hevc => id::HEVC,
+            VideoCodec::Vp9 => id::VP9,
+            VideoCodec::Av1 => id::AV1,
+            VideoCodec::H264 | VideoCodec::Mpeg2 | VideoCodec::Other(_) => id::H264,
+        };
         let decoder = Decoder::of_codec(codec, TimeBase::MPEG)?;
         let next = Some(from);
         Ok(Self { footage, decoder, wanted, ready: BTreeMap::new(), from, next, last, ended: false })

@@ -1,12 +1,15 @@
 //! Start codes, NAL units and what their headers say: as much of H.264, H.265 and H.262 as finding, classing and
 //! joining pictures takes. Pure functions of bytes; nothing is decoded.
 
+pub mod av1;
 mod bits;
+pub mod boxed;
 pub mod h264;
 pub mod hevc;
 mod hevc_sps;
 pub mod mpeg2;
 pub mod prefixed;
+pub mod vp9;
 pub mod vui;
 
 pub use bits::BitReader;
