@@ -14,6 +14,14 @@ fn kind(nal: &[u8], codec: VideoCodec) -> u8 {
 /// The unit with the parameter sets in force before its pictures, unless it brings its own.
 pub fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
     let Some(state) = track.states.get(usize::from(state)) else { return unit };
+    match track.codec {
+        VideoCodec::Av1 => {
+            let sequence = state.active.and_then(|it| track.sets.get(usize::from(it)));
+            return sequence.map_or(unit.clone(), |it| nal::av1::with_sequence(&it.bytes, unit));
+        }
+        VideoCodec::Vp9 | VideoCodec::Other(_) => return unit,
+        VideoCodec::H264 | VideoCodec::Hevc | VideoCodec::Mpeg2 => {}
+    }
     let sets = || state.sets.iter().filter_map(|number| track.sets.get(usize::from(*number)));
     let codes = nal::StartCodes::default();
     let (sequence, delimiter) = match track.codec {
