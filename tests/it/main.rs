@@ -5,6 +5,7 @@ mod client;
 mod crash;
 mod golden;
 mod index;
+mod jobs;
 mod judge;
 mod layers;
 mod media;

@@ -1,6 +1,6 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
-use super::{cut, files, frame, health, metrics, playlist, segments, waveform};
+use super::{cut, files, frame, generate, health, jobs, metrics, playlist, segments, waveform};
 use crate::http::body;
 use crate::http::error::{Document, Hole};
 use crate::render::bytes::Made;
@@ -19,11 +19,13 @@ use utoipa::OpenApi;
         (name = "archive", description = "What is there"),
         (name = "playlists", description = "Watching it"),
         (name = "media", description = "Cutting it"),
+        (name = "jobs", description = "Work that outlives a request"),
         (name = "server", description = "The server itself")
     ),
     paths(
         files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
-        playlist::media, cut::cut, frame::png, frame::jpeg, waveform::waveform, metrics::metrics, health::health
+        playlist::media, cut::cut, frame::png, frame::jpeg, waveform::waveform, generate::videos, jobs::list,
+        jobs::one, jobs::cancel, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]

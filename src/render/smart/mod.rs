@@ -46,21 +46,8 @@ pub struct SmartCut {
 impl Render {
     /// A smart cut, prepared: its length is known and its edges are made.
     pub async fn smart_cut(&self, wanted: Wanted) -> Result<Arc<SmartCut>> {
-        let limit = self.config.cut.max_span;
-        let drawn = self
-            .ask(move |archive, token| {
-                let mut drawn = Vec::new();
-                for (start, end) in &wanted.ranges {
-                    token.check()?;
-                    let span =
-                        playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
-                    let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
-                    within(span, limit, "Range")?;
-                    drawn.push(Drawn::new(archive, span, selection)?);
-                }
-                Ok(drawn)
-            })
-            .await?;
+        let render = self.clone();
+        let drawn = self.ask(move |_, token| render.draw(&wanted, token)).await?;
         let tag = self.tag_of(&drawn);
         let cell = self.smart.cell(&tag);
         let cut = cell.get_or_try_init(|| async {
@@ -76,6 +63,27 @@ impl Render {
         let held = self.smart.trim(self.config.cut.edge_cache.0);
         self.metrics.cut_edge_bytes.set(held as i64);
         cut
+    }
+
+    /// The same, on the caller's thread, and not kept for others.
+    pub(super) fn smart_cut_now(&self, wanted: &Wanted, token: &Token) -> Result<SmartCut> {
+        let drawn = self.draw(wanted, token)?;
+        let tag = self.tag_of(&drawn);
+        SmartCut::prepare(self, drawn, tag, token)
+    }
+
+    /// What the archive has for each range.
+    fn draw(&self, wanted: &Wanted, token: &Token) -> Result<Vec<Drawn>> {
+        let (archive, limit) = (&self.archive, self.config.cut.max_span);
+        let mut drawn = Vec::new();
+        for (start, end) in &wanted.ranges {
+            token.check()?;
+            let span = playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
+            let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
+            within(span, limit, "Range")?;
+            drawn.push(Drawn::new(archive, span, selection)?);
+        }
+        Ok(drawn)
     }
 
     fn tag_of(&self, drawn: &[Drawn]) -> String {
