@@ -5,9 +5,10 @@ use crate::base::metrics::Metrics;
 use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
+use crate::jobs::{self, Jobs};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::smart::SmartCache;
-use crate::render::{Parts, Render};
+use crate::render::{Parts, Render, generate};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ use tokio::sync::Notify;
 /// A server that is built and listens, and answers once it is [run](App::run).
 pub struct App {
     render: Render,
+    jobs: Jobs,
     listener: TcpListener,
     address: SocketAddr,
     stop: Arc<Notify>,
@@ -61,6 +63,25 @@ pub fn build(config: Config) -> Result<Render> {
     let sidecars = Sidecars::open(&directory, limits, metrics.clone());
     let smart = SmartCache::default();
     Ok(Render::new(Parts { archive, sidecars, smart, pool, config, metrics, stop }))
+}
+
+/// The records of jobs inside an archive; hidden, so that they are never listed.
+const JOBS: &str = ".moviola-jobs";
+
+/// The jobs of a server, with everything there is to do.
+fn jobs(render: &Render) -> Jobs {
+    let config = &render.config.jobs;
+    let directory = match config.directory.as_os_str().is_empty() {
+        true => render.archive.path().join(JOBS),
+        false => config.directory.clone(),
+    };
+    let limits = jobs::Limits { waiting: config.waiting, kept: config.kept };
+    let (pool, stop) = (render.pool.clone(), render.stop.clone());
+    let render = render.clone();
+    let videos: jobs::Work = Arc::new(move |parameters, progress, token| {
+        render.generate_videos(parameters, &mut |done, total| progress.set(done, total), token)
+    });
+    Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -134,7 +155,9 @@ impl App {
         };
         let listener = TcpListener::bind(config.listen).map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        Ok(Self { render: build(config)?, listener, address, stop: Arc::new(Notify::new()) })
+        let render = build(config)?;
+        let jobs = jobs(&render);
+        Ok(Self { render, jobs, listener, address, stop: Arc::new(Notify::new()) })
     }
 
     /// Where it listens; the port is the real one.
@@ -154,11 +177,12 @@ impl App {
     /// rest, and returns when no thread is left.
     pub fn run(self) -> Result<()> {
         let broken = |fault: std::io::Error| Error::io("the server cannot run", &fault);
-        let Self { render, listener, stop, .. } = self;
+        let Self { render, jobs, listener, stop, .. } = self;
         let stopping = actix_web::rt::System::new().block_on(async {
-            let server = http::server(&render, listener).map_err(broken)?;
+            let server = http::server(&render, &jobs, listener).map_err(broken)?;
             let handle = server.handle();
             actix_web::rt::spawn(keep_bounded(render.clone()));
+            actix_web::rt::spawn(jobs.run());
             let serving = actix_web::rt::spawn(server);
             let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
             let mut interrupt = signal(SignalKind::interrupt()).map_err(broken)?;

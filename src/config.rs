@@ -32,6 +32,7 @@ pub struct Config {
     pub cut: Cut,
     pub frame: Frame,
     pub waveform: Waveform,
+    pub jobs: Jobs,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -144,6 +145,17 @@ pub struct Waveform {
     pub deadline: Length,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jobs {
+    /// Where the records of jobs are kept. Empty: `.moviola-jobs` in the archive.
+    pub directory: PathBuf,
+    /// Jobs that may wait for their turn; one more is answered 503.
+    pub waiting: usize,
+    /// Ended jobs whose records are kept.
+    pub kept: usize,
+}
+
 const fn seconds(count: u64) -> Length {
     Length(Duration::from_secs(count))
 }
@@ -166,6 +178,7 @@ impl Default for Config {
             cut: Cut::default(),
             frame: Frame::default(),
             waveform: Waveform::default(),
+            jobs: Jobs::default(),
         }
     }
 }
@@ -247,6 +260,12 @@ impl Default for Waveform {
     }
 }
 
+impl Default for Jobs {
+    fn default() -> Self {
+        Self { directory: PathBuf::new(), waiting: 100, kept: 1000 }
+    }
+}
+
 impl Config {
     /// What is wrong with the values, each fault naming its key.
     pub fn check(&self) -> Result<(), String> {
@@ -283,6 +302,8 @@ impl Config {
             return Err(format!("pool.batch_nice must lie between 0 and 19, not {}", self.pool.batch_nice));
         }
         within("listing.max_segments", self.listing.max_segments, 1, 1_000_000_000)?;
+        within("jobs.waiting", self.jobs.waiting, 1, 100_000)?;
+        within("jobs.kept", self.jobs.kept, 1, 100_000)?;
         within("cut.crf", self.cut.crf.into(), 0, 51)?;
         within("cut.edge_crf", self.cut.edge_crf.into(), 0, 51)?;
         within("cut.webm_speed", self.cut.webm_speed.into(), 5, 8)?;

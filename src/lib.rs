@@ -10,6 +10,7 @@ pub mod base;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod jobs;
 pub mod media;
 pub mod packaging;
 pub mod pool;

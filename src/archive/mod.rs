@@ -15,7 +15,7 @@ pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};
 pub use sidecar::{Key, Product, SidecarLimits, Sidecars, Stamp};
-pub use writer::{SegmentWriter, Written};
+pub use writer::{SegmentWriter, VideoWriter, Written};
 
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, HOUR, SystemClock};
@@ -213,6 +213,14 @@ impl Archive {
         start: Timestamp,
     ) -> Result<SegmentWriter> {
         SegmentWriter::create(self.root.path(), channel, quality, start)
+    }
+
+    /// Begins a video at the top of the archive; `None` where there is one of that name.
+    ///
+    /// # Errors
+    /// As [`Self::create_segment`].
+    pub fn create_video(&self, name: &Name) -> Result<Option<VideoWriter>> {
+        VideoWriter::create(self.root.path(), name)
     }
 
     /// Removes what writers killed on the way left behind and nobody wrote to for `age`. Walks the whole archive.

@@ -7,7 +7,7 @@
 use crate::archive::hour::hour_path;
 use crate::archive::name::{MAX_DURATION, SegmentKind, SegmentName};
 use crate::base::time::{Clock, SystemClock};
-use crate::base::{Channel, Error, Hour, Quality, Result, Timestamp, Token};
+use crate::base::{Channel, Error, Hour, Name, Quality, Result, Timestamp, Token};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest as _, Sha256};
@@ -120,6 +120,61 @@ impl Drop for SegmentWriter {
     }
 }
 
+/// A video at the top of the archive being written, under a name of its own. Dropping it takes the temporary file away.
+#[derive(Debug)]
+pub struct VideoWriter {
+    folder: PathBuf,
+    path: PathBuf,
+    /// `None` once the file has its final name.
+    temp: Option<PathBuf>,
+    file: BufWriter<File>,
+}
+
+impl VideoWriter {
+    /// Begins the video `name` below `root`; `None` where there is something of that name.
+    pub(super) fn create(root: &Path, name: &Name) -> Result<Option<Self>> {
+        let path = root.join(name);
+        if fs::symlink_metadata(&path).is_ok() {
+            return Ok(None);
+        }
+        let (temp, file) = create_temp(root).map_err(failed)?;
+        let file = BufWriter::with_capacity(BUFFER, file);
+        Ok(Some(Self { folder: root.to_owned(), path, temp: Some(temp), file }))
+    }
+
+    /// # Errors
+    /// [`crate::base::Kind::Exhausted`] where the disk is full, else `Internal`. The video is lost then.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.file.write_all(bytes).map_err(failed)
+    }
+
+    /// Gives the video its name; it is visible and on the disk when this returns. Where another writer was sooner,
+    /// his stays.
+    pub fn finish(mut self) -> Result<()> {
+        self.file.flush().map_err(failed)?;
+        self.file.get_ref().sync_all().map_err(failed)?;
+        if let Some(temp) = self.temp.take() {
+            // A link is not made over a name that is taken, as a renaming would be.
+            let linked = fs::hard_link(&temp, &self.path);
+            let _ = fs::remove_file(&temp);
+            match linked {
+                Err(fault) if fault.kind() != ErrorKind::AlreadyExists => return Err(failed(fault)),
+                _ => {}
+            }
+        }
+        sync_folder(&self.folder).map_err(failed)
+    }
+}
+
+impl Drop for VideoWriter {
+    fn drop(&mut self) {
+        if let Some(temp) = &self.temp {
+            // It may be gone already; and a file that cannot be removed is left to `sweep`.
+            let _ = fs::remove_file(temp);
+        }
+    }
+}
+
 fn failed(fault: std::io::Error) -> Error {
     match fault.kind() {
         // A folder taken away under the writer is the server's trouble; nobody asked for a missing thing.
@@ -168,7 +223,7 @@ pub(super) fn sweep(root: &Path, age: Duration, token: &Token) -> Result<usize> 
     let unreadable = |fault: std::io::Error| Error::internal("the archive cannot be swept").with_cause(fault);
     let now = SystemTime::now();
     let mut removed = 0;
-    // Channels, qualities, hours: temporary files lie nowhere else.
+    // Channels, qualities, hours: temporary files lie in hours, and those of videos at the top.
     let mut folders = vec![(root.to_owned(), 0)];
     while let Some((folder, depth)) = folders.pop() {
         token.check()?;
@@ -182,11 +237,15 @@ pub(super) fn sweep(root: &Path, age: Duration, token: &Token) -> Result<usize> 
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
             let Ok(kind) = entry.file_type() else { continue };
-            if depth < 3 {
-                if kind.is_dir() && !name.starts_with('.') && (depth < 2 || Hour::parse(name).is_some()) {
-                    folders.push((entry.path(), depth + 1));
-                }
-            } else if kind.is_file() && name.starts_with(TEMP_PREFIX) && name.ends_with(TEMP_SUFFIX) {
+            let visible = kind.is_dir() && !name.starts_with('.');
+            if depth < 3 && visible && (depth < 2 || Hour::parse(name).is_some()) {
+                folders.push((entry.path(), depth + 1));
+            }
+            if matches!(depth, 0 | 3)
+                && kind.is_file()
+                && name.starts_with(TEMP_PREFIX)
+                && name.ends_with(TEMP_SUFFIX)
+            {
                 let idle = entry.metadata().and_then(|facts| facts.modified());
                 let old = idle.is_ok_and(|at| now.duration_since(at).is_ok_and(|idle| idle >= age));
                 if old && fs::remove_file(entry.path()).is_ok() {

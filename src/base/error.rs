@@ -10,6 +10,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 pub enum Kind {
     /// A parameter is malformed or out of its range.
     Invalid,
+    /// The request brings something of another type than is taken.
+    WrongType,
     /// The name may not be asked for at all (it is hidden, or would leave the archive).
     Forbidden,
     /// There is no such thing.

@@ -2,7 +2,10 @@
 //! path joined from them cannot leave the archive.
 
 use crate::base::error::{Error, Kind, Result};
+use crate::base::time::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The longest component most file systems take, in bytes.
 pub const MAX_NAME_BYTES: usize = 255;
@@ -90,6 +93,32 @@ named! {
 named! {
     /// A quality of a channel: the second level of the archive.
     Quality, "quality"
+}
+
+named! {
+    /// A job: work that outlives the request that asked for it.
+    JobId, "job"
+}
+
+impl JobId {
+    /// A new one. Those of one process differ by their count, those of another by their time.
+    pub fn next(now: Timestamp) -> Self {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        Self(Name(format!("{:x}-{count:x}", now.micros()).into()))
+    }
+}
+
+impl Serialize for JobId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for JobId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Self::new(&String::deserialize(deserializer)?).map_err(de::Error::custom)
+    }
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 //! frame; inside a segment time runs by PTS; a frame is on screen from its start to the next frame's start.
 
 use crate::base::error::{Error, Result};
-use serde::Serialize;
+use serde::{Deserialize, Deserializer, Serialize, de};
 use std::fmt;
 use std::ops::{Add, Sub};
 
@@ -113,6 +113,12 @@ impl fmt::Display for Timestamp {
 impl Serialize for Timestamp {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Self::parse("time", &String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

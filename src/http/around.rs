@@ -1,7 +1,6 @@
 //! What surrounds every request, found or not: limits on its head, merged slashes, CORS, HEAD, problem documents,
 //! the watch over slow clients, metrics and the log.
 
-use super::ALLOW;
 use super::body::{Connection, Headless, Watched};
 use super::error::Problem;
 use crate::base::Error;
@@ -19,7 +18,7 @@ use std::time::Instant;
 const CORS: [(HeaderName, &str); 5] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
-    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,HEAD"),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,HEAD,DELETE"),
     (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "false"),
     (header::ACCESS_CONTROL_MAX_AGE, "86400"),
 ];
@@ -27,13 +26,13 @@ const CORS: [(HeaderName, &str); 5] = [
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// OPTIONS of an address there is.
-pub async fn options() -> HttpResponse {
-    HttpResponse::Ok().insert_header((header::ALLOW, ALLOW)).finish()
+pub fn options(allow: &'static str) -> HttpResponse {
+    HttpResponse::Ok().insert_header((header::ALLOW, allow)).finish()
 }
 
 /// Any other method of an address there is.
-pub async fn not_allowed() -> HttpResponse {
-    Problem::method(ALLOW).error_response()
+pub fn not_allowed(allow: &'static str) -> HttpResponse {
+    Problem::method(allow).error_response()
 }
 
 /// An address there is not.

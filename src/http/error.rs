@@ -15,6 +15,7 @@ use std::fmt;
 pub const fn status(kind: Kind) -> StatusCode {
     match kind {
         Kind::Invalid | Kind::Unsupported => StatusCode::BAD_REQUEST,
+        Kind::WrongType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::Holes => StatusCode::NOT_ACCEPTABLE,
@@ -187,6 +188,7 @@ mod tests {
         for (kind, number) in [
             (Kind::Invalid, 400),
             (Kind::Unsupported, 400),
+            (Kind::WrongType, 415),
             (Kind::Forbidden, 403),
             (Kind::NotFound, 404),
             (Kind::Holes, 406),

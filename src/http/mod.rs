@@ -9,17 +9,21 @@ pub mod error;
 pub mod extract;
 mod routes;
 
+use crate::jobs::Jobs;
 use crate::render::Render;
 use actix_web::dev::Server;
 use actix_web::http::KeepAlive;
 use actix_web::middleware::from_fn;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, guard};
-use routes::{cut, files, frame, health, metrics, openapi, playlist, segments, transitions, waveform};
+use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
+use routes::{
+    cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, transitions, waveform,
+};
+use std::future::ready;
 use std::net::TcpListener;
 
-/// Every address there is. Each answers GET, HEAD and OPTIONS.
+/// Every address there is. Those without a word on it answer GET, HEAD and OPTIONS.
 fn tree(config: &mut ServiceConfig) {
     config
         .service(at("/files", files::channels))
@@ -41,6 +45,13 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/waveform/{channel}/{quality}.json", waveform::json))
         .service(at("/waveform/{channel}/{quality}.dat", waveform::dat))
         .service(at("/waveform/{channel}/{quality}.f32", waveform::f32))
+        .service(resource("/generate_videos/{channel}/{quality}", "POST, OPTIONS", |it| {
+            it.route(web::post().to(generate::videos))
+        }))
+        .service(at("/jobs", jobs::list))
+        .service(resource("/jobs/{job}", "GET, HEAD, DELETE, OPTIONS", |it| {
+            it.route(reads().to(jobs::one)).route(web::delete().to(jobs::cancel))
+        }))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))
@@ -48,20 +59,24 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/docs", openapi::page));
 }
 
-/// What every address allows.
-pub(crate) const ALLOW: &str = "GET, HEAD, OPTIONS";
-
 fn at<F, Args>(pattern: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    let reads = guard::Any(guard::Get()).or(guard::Head());
-    web::resource(pattern)
-        .route(web::route().guard(reads).to(handler))
-        .route(web::route().guard(guard::Options()).to(around::options))
-        .default_service(web::to(around::not_allowed))
+    resource(pattern, "GET, HEAD, OPTIONS", |it| it.route(reads().to(handler)))
+}
+
+fn reads() -> Route {
+    web::route().guard(guard::Any(guard::Get()).or(guard::Head()))
+}
+
+/// An address, with what it does beside saying what it allows.
+fn resource(pattern: &str, allow: &'static str, add: impl FnOnce(Resource) -> Resource) -> Resource {
+    add(web::resource(pattern))
+        .route(web::route().guard(guard::Options()).to(move || ready(around::options(allow))))
+        .default_service(web::to(move || ready(around::not_allowed(allow))))
 }
 
 /// Seconds a connection has to take its last bytes after the grace of a shutdown.
@@ -69,13 +84,15 @@ const LAST_BYTES_SECONDS: u64 = 1;
 
 /// The server over `listener`; it runs once it is awaited. `render` is built once, outside: the closure below runs
 /// once per HTTP worker.
-pub fn server(render: &Render, listener: TcpListener) -> std::io::Result<Server> {
+pub fn server(render: &Render, jobs: &Jobs, listener: TcpListener) -> std::io::Result<Server> {
     let options = render.config.http.clone();
     let grace = render.config.shutdown.grace.0;
     let data = web::Data::new(render.clone());
+    let jobs = web::Data::new(jobs.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
+            .app_data(jobs.clone())
             .wrap(from_fn(around::around))
             .configure(tree)
             .default_service(web::to(around::nothing_here))

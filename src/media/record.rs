@@ -12,7 +12,7 @@ const MOST_PPS: usize = 255;
 /// Profiles whose record says chroma format and depths (ISO/IEC 14496-15 §5.3.3.1.2).
 const HIGH_PROFILES: [u8; 4] = [100, 110, 122, 144];
 
-fn of_kind<'a>(sets: &'a [ParameterSet], kind: SetKind) -> impl Iterator<Item = &'a ParameterSet> {
+fn of_kind(sets: &[ParameterSet], kind: SetKind) -> impl Iterator<Item = &ParameterSet> {
     sets.iter().filter(move |set| set.kind == kind)
 }
 

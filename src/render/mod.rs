@@ -7,6 +7,7 @@ pub mod cut;
 pub mod demo;
 pub mod files;
 pub mod frame;
+pub mod generate;
 mod index;
 mod peaks;
 pub mod playlist;

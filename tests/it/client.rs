@@ -101,10 +101,14 @@ impl Server {
 
     /// Sends a head as it is and reads what comes until the server closes. For what no library would send.
     pub fn raw(&self, method: &str, target: &str, headers: &str) -> Answer {
+        self.raw_with_body(method, target, headers, &[])
+    }
+
+    pub fn raw_with_body(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
         let mut stream = self.connect();
         let head = format!("{method} {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
         // A server that refuses early may close before all is written.
-        let _ = stream.write_all(head.as_bytes());
+        let _ = stream.write_all(&[head.as_bytes(), body].concat());
         let mut bytes = Vec::new();
         let _ = stream.read_to_end(&mut bytes);
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("a head");

@@ -9,6 +9,7 @@ mod files;
 mod full;
 mod golden;
 mod index;
+mod jobs;
 mod judge;
 mod layers;
 mod matrix;

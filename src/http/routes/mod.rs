@@ -3,7 +3,9 @@
 pub mod cut;
 pub mod files;
 pub mod frame;
+pub mod generate;
 pub mod health;
+pub mod jobs;
 pub mod metrics;
 pub mod openapi;
 pub mod playlist;
@@ -15,6 +17,7 @@ use super::error::Problem;
 use actix_web::{HttpRequest, HttpResponse, web};
 
 type App = web::Data<crate::render::Render>;
+type Jobs = web::Data<crate::jobs::Jobs>;
 type Answer = Result<HttpResponse, Problem>;
 
 fn is_head(request: &HttpRequest) -> bool {

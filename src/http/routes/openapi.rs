@@ -1,6 +1,6 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
-use super::{cut, files, frame, health, metrics, playlist, segments, transitions, waveform};
+use super::{cut, files, frame, generate, health, jobs, metrics, playlist, segments, transitions, waveform};
 use crate::http::body;
 use crate::http::error::{Document, Hole};
 use crate::render::bytes::Made;
@@ -19,12 +19,14 @@ use utoipa::OpenApi;
         (name = "archive", description = "What is there"),
         (name = "playlists", description = "Watching it"),
         (name = "media", description = "Cutting it"),
+        (name = "jobs", description = "Work that outlives a request"),
         (name = "server", description = "The server itself")
     ),
     paths(
         files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
         playlist::media, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions, frame::png, frame::jpeg,
-        waveform::png, waveform::svg, waveform::json, waveform::dat, waveform::f32, metrics::metrics, health::health
+        waveform::png, waveform::svg, waveform::json, waveform::dat, waveform::f32, generate::videos,
+        jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]

@@ -185,11 +185,11 @@ impl FileIndex {
             let number = stamps.len() as u64;
             stamps.push(packet.pts().or(packet.dts()).unwrap_or(i64::MIN));
             timed |= packet.pts().is_some();
-            if packet.is_key() {
-                if let Some(pts) = ticks(packet.pts().or(packet.dts())) {
-                    let (stamp, position) = (packet.dts().or(packet.pts()), packet.position());
-                    seek_points.push(SeekPoint { number, pts, stamp: stamp.unwrap_or(0), position });
-                }
+            if packet.is_key()
+                && let Some(pts) = ticks(packet.pts().or(packet.dts()))
+            {
+                let (stamp, position) = (packet.dts().or(packet.pts()), packet.position());
+                seek_points.push(SeekPoint { number, pts, stamp: stamp.unwrap_or(0), position });
             }
             if packet.is_discarded() {
                 hidden.extend(ticks(packet.pts()));
@@ -238,7 +238,7 @@ impl FileIndex {
             hidden.sort_unstable();
             shown.retain(|it| hidden.binary_search(it).is_err());
             let inside = |it: &i64| shown.first() < Some(it) && Some(it) < shown.last();
-            if hidden.iter().any(|it| inside(it)) {
+            if hidden.iter().any(inside) {
                 return Err(unsupported("the file's edit list leaves out pictures between others"));
             }
         }

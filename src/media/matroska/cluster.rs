@@ -142,7 +142,11 @@ mod tests {
             size: 1,
         };
         let mut out = Vec::new();
-        block.put(cluster, &mut out, |out| Ok::<(), ()>(out.push(9))).unwrap();
+        let nine = |out: &mut Vec<u8>| {
+            out.push(9);
+            Ok::<(), ()>(())
+        };
+        block.put(cluster, &mut out, nine).unwrap();
         assert_eq!(out, b"\xa3\x85\x81\xff\xf6\x80\x09");
         assert_eq!(cluster.head(7), b"\x1f\x43\xb6\x75\x8b\xe7\x82\x03\xe8");
     }

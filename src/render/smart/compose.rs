@@ -28,6 +28,14 @@ pub(super) struct Score {
     pub container: Container,
 }
 
+impl Score {
+    /// Reaches outward to keyframes.
+    pub fn widen(&mut self, render: &Render, token: &Token) -> Result<()> {
+        let holes = self.holes;
+        self.drawn.iter_mut().try_for_each(|range| range.widen(render, holes, token))
+    }
+}
+
 /// Ranges whose indexes are held: the two sides of a transition.
 const HELD: usize = 2;
 

@@ -18,6 +18,7 @@ pub use receipt::Receipt;
 use super::bytes::ByteSource;
 use super::{Render, Wanted, playlist, select, within};
 use crate::base::{Error, Result, Token};
+use crate::config::Length;
 use crate::media::cut::Container;
 use crate::media::cut::edge::EdgeSettings;
 use crate::media::cut::plan::refuse;
@@ -111,33 +112,43 @@ impl Render {
 
     /// What the archive has for a cut.
     async fn score(&self, wanted: Wanted, ends: Ends) -> Result<Score> {
-        let limit = self.config.cut.max_span;
-        let (transitions, holes, container) = (wanted.transitions.clone(), wanted.holes, wanted.container);
-        let drawn = self
-            .ask(move |archive, token| {
-                let mut drawn = Vec::new();
-                for (start, end) in &wanted.ranges {
-                    token.check()?;
-                    let span =
-                        playlist::content_span(archive, &wanted.channel, &wanted.quality, (*start, *end))?;
-                    let selection = select(archive, &wanted.channel, &wanted.quality, span, wanted.holes)?;
-                    within(span, limit, "Range")?;
-                    drawn.push(Drawn::new(archive, span, &selection)?);
-                }
-                Ok(drawn)
-            })
-            .await?;
-        let score = Score { drawn, transitions, holes, ends, container };
+        let render = self.clone();
+        let limit = Some(self.config.cut.max_span);
+        let mut score = self.ask(move |_, token| render.draw(&wanted, ends, limit, token)).await?;
         if ends == Ends::Exact {
             return Ok(score);
         }
         let render = self.clone();
         let widen = move |token: &Token| {
-            let mut score = score;
-            score.drawn.iter_mut().try_for_each(|range| range.widen(&render, holes, token))?;
+            score.widen(&render, token)?;
             Ok(score)
         };
         self.work(widen).await
+    }
+
+    /// A copied cut, prepared on the caller's thread and kept for nobody. It may be of any length.
+    pub(super) fn copied_now(&self, wanted: &Wanted, token: &Token) -> Result<SmartCut> {
+        let mut score = self.draw(wanted, Ends::Keyframes, None, token)?;
+        score.widen(self, token)?;
+        let tag = self.tag_of(&score);
+        SmartCut::prepare(self, score, tag, token)
+    }
+
+    /// What the archive has for each range.
+    fn draw(&self, wanted: &Wanted, ends: Ends, limit: Option<Length>, token: &Token) -> Result<Score> {
+        let Wanted { channel, quality, holes, .. } = wanted;
+        let mut drawn = Vec::new();
+        for range in &wanted.ranges {
+            token.check()?;
+            let span = playlist::content_span(&self.archive, channel, quality, *range)?;
+            let selection = select(&self.archive, channel, quality, span, *holes)?;
+            if let Some(limit) = limit {
+                within(span, limit, "Range")?;
+            }
+            drawn.push(Drawn::new(&self.archive, span, &selection)?);
+        }
+        let (transitions, holes, container) = (wanted.transitions.clone(), *holes, wanted.container);
+        Ok(Score { drawn, transitions, holes, ends, container })
     }
 
     fn tag_of(&self, score: &Score) -> String {

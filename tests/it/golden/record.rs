@@ -32,7 +32,7 @@ pub struct Picture {
 }
 
 /// Groups of routes that this server does not have yet.
-pub const LATER: &[&str] = &["thumbnail", "chat", "extras", "generate_videos"];
+pub const LATER: &[&str] = &["thumbnail", "chat", "extras"];
 
 pub fn read(file: &Path) -> Vec<Entry> {
     let text = std::fs::read_to_string(file).expect("the record is readable");
@@ -70,7 +70,7 @@ pub fn about(target: &str) -> (Option<String>, Option<String>) {
     };
     let (first, second) = (parts.next(), parts.next());
     match route {
-        "files" | "segments" => (first.map(str::to_owned), second.map(str::to_owned)),
+        "files" | "segments" | "generate_videos" => (first.map(str::to_owned), second.map(str::to_owned)),
         "playlist" | "cut" | "frame" | "waveform" => match (first, second) {
             (Some(channel), Some(quality)) => (Some(channel.to_owned()), Some(bare(quality))),
             (Some(channel), None) => (Some(bare(channel)), None),
