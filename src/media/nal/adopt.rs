@@ -199,7 +199,7 @@ impl Adoption {
             return Some(escape(&it.rest()?));
         }
         // Arithmetic code begins at a byte, after ones.
-        while it.from.left() % 8 != 0 {
+        while !it.from.left().is_multiple_of(8) {
             it.from.flag()?;
         }
         it.to.align_with_ones();

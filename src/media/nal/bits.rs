@@ -89,7 +89,7 @@ impl BitWriter {
     /// u(n), n at most 32: the lowest bits of `value`.
     pub fn bits(&mut self, value: u32, count: u32) {
         for at in (0..count.min(32)).rev() {
-            if self.used % 8 == 0 {
+            if self.used.is_multiple_of(8) {
                 self.bytes.push(0);
                 self.used = 0;
             }
@@ -127,7 +127,7 @@ impl BitWriter {
 
     /// Whole bytes; quick when the bits before fill their bytes.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        if self.used % 8 == 0 {
+        if self.used.is_multiple_of(8) {
             self.bytes.extend_from_slice(bytes);
             return;
         }
