@@ -403,7 +403,9 @@ impl RangePlan {
             }
             self.encode(all, &before);
             for run in start.runs(end) {
-                self.copy(sources, &all[run], edges);
+                // A keyframe that is changed or proved is written by itself.
+                let apart = start.entry != Entry::Closed && run.start == key;
+                self.copy(sources, &all[run], edges, apart);
             }
             (at, search) = (end, end);
         }
@@ -429,14 +431,15 @@ impl RangePlan {
 
     /// Copies pictures that follow each other in decoding order, whole segments as they lie. The first source of a
     /// stretch is written picture by picture, because its decoding times may have to follow others; so is the last, and
-    /// both because their sound does not start and end with their pictures.
-    fn copy(&mut self, sources: &[Source<'_>], pictures: &[Candidate], edges: (usize, usize)) {
+    /// both because their sound does not start and end with their pictures. `apart` says so of the first of these, too.
+    fn copy(&mut self, sources: &[Source<'_>], pictures: &[Candidate], edges: (usize, usize), apart: bool) {
         self.copied += pictures.iter().filter(|it| !it.second_field).count() as u64;
         for part in pictures.chunk_by(|a, b| a.place.source == b.place.source) {
             let (source, first) = (part[0].place.source, part[0].place.unit);
             let units = sources[source].index.video.as_ref().map_or(0, |track| track.units.len());
             let silent = sources[source].index.audio.is_empty();
-            let inner = source > edges.0 && (silent || source < edges.1);
+            let apart = apart && part[0].place == pictures[0].place;
+            let inner = source > edges.0 && (silent || source < edges.1) && !apart;
             let intact = sources[source].index.gaps == 0;
             self.pieces.push(if part.len() == units && inner && intact {
                 Piece::Whole { source }
