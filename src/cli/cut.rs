@@ -1,6 +1,6 @@
 //! `moviola cut`.
 
-use super::{output::Output, wait};
+use super::{cut_file, output::Output, wait};
 use crate::app;
 use crate::base::{Channel, Error, Kind, Quality, Result, Timestamp};
 use crate::config::Config;
@@ -17,8 +17,10 @@ use std::sync::Arc;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
+    /// A channel of the archive, or without a quality, a file of media.
+    #[arg(value_name = "CHANNEL|FILE")]
     channel: String,
-    quality: String,
+    quality: Option<String>,
     /// UTC, ISO 8601; default: where the first segment starts.
     #[arg(long)]
     start: Option<String>,
@@ -26,6 +28,7 @@ pub struct Arguments {
     #[arg(long)]
     end: Option<String>,
     /// START,END instead of --start and --end; either may be left out. May be given again: the ranges follow each other.
+    /// Of a file in seconds from its first picture, 12.5 or 1:02:03.4.
     #[arg(long = "range", value_name = "START,END", conflicts_with_all = ["start", "end"])]
     ranges: Vec<String>,
     /// NAME,SECONDS between a range and the next, empty for a hard cut; once for each.
@@ -73,6 +76,7 @@ enum Missing {
 const CHUNK: u64 = 1 << 20;
 
 pub fn run(config: Config, arguments: Arguments) -> Result<()> {
+    let Some(quality) = &arguments.quality else { return run_file(&config, &arguments) };
     let time = |name: &str, text: &Option<String>| {
         text.as_deref().map(|text| Timestamp::parse(name, text)).transpose()
     };
@@ -89,7 +93,7 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     }
     let wanted = Wanted {
         channel: Channel::new(&arguments.channel)?,
-        quality: Quality::new(&arguments.quality)?,
+        quality: Quality::new(quality)?,
         transitions: transitions(&arguments.transitions, ranges.len())?,
         ranges,
         holes: match arguments.holes {
@@ -144,6 +148,27 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     bar.finish_and_clear();
     eprintln!("{} frames, {} decoded", summary.frames, summary.decoded);
     Ok(())
+}
+
+/// Of a file there is neither a wall clock nor a hole.
+fn run_file(config: &Config, arguments: &Arguments) -> Result<()> {
+    if arguments.start.is_some() || arguments.end.is_some() {
+        let detail = "start and end are times of an archive; a file is cut by range, in seconds";
+        return Err(Error::invalid("invalid-range", "range", detail));
+    }
+    if !arguments.transitions.is_empty() {
+        let detail = "transitions are made between ranges of an archive alone";
+        return Err(Error::invalid("invalid-transition", "transition", detail));
+    }
+    let coding = match arguments.kind {
+        Type::Smart => cut_file::Coding::Smart,
+        Type::Copy => cut_file::Coding::Copy,
+        Type::Full | Type::Rough => {
+            let detail = "type must be smart or copy for a file";
+            return Err(Error::invalid("invalid-type", "type", detail));
+        }
+    };
+    cut_file::run(config, Path::new(&arguments.channel), &arguments.ranges, coding, &arguments.output)
 }
 
 /// `START,END`, either of which may be empty.

@@ -2,6 +2,7 @@
 
 mod config;
 mod cut;
+mod cut_file;
 mod demo;
 mod frame;
 mod output;
@@ -32,7 +33,8 @@ enum Command {
     Demo(demo::Arguments),
     /// Say what a file of media is, as JSON.
     Probe(probe::Arguments),
-    /// Cut ranges of the archive exactly, one after the other; the output's extension says what they are wrapped in.
+    /// Cut ranges of the archive, or of a file, exactly, one after the other; the output's extension says what they are
+    /// wrapped in.
     Cut(cut::Arguments),
     /// Write the picture on screen at an instant, as PNG or JPEG.
     Frame(frame::Arguments),

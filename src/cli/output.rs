@@ -31,6 +31,13 @@ impl Output {
         Ok(Self { writer: Box::new(file), names: Some((temporary, path.to_owned())), progress })
     }
 
+    /// The file, for what writes it out of order; none for standard output.
+    pub fn file(&self) -> Result<Option<std::fs::File>> {
+        let Some((temporary, _)) = &self.names else { return Ok(None) };
+        let opened = std::fs::File::options().write(true).read(true).open(temporary);
+        opened.map(Some).map_err(|error| fault(&error))
+    }
+
     /// Gives the file its name.
     pub fn finish(mut self) -> Result<()> {
         self.writer.flush().map_err(|error| fault(&error))?;

@@ -3,6 +3,7 @@
 mod colour;
 pub mod cut;
 mod ffi;
+pub mod file;
 pub mod frame;
 pub mod index;
 pub mod matroska;

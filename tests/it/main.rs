@@ -5,6 +5,7 @@ mod client;
 mod compose;
 mod containers;
 mod crash;
+mod files;
 mod full;
 mod golden;
 mod index;

@@ -9,6 +9,7 @@ mod reader;
 pub mod sequence;
 pub mod sound;
 pub mod transition;
+mod web;
 
 pub use full::{FullCut, full};
 

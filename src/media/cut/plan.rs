@@ -202,6 +202,24 @@ pub fn plan_with(
     Ok(plan)
 }
 
+/// As [`plan`], for pictures of any codec, none of which is encoded.
+///
+/// # Errors
+/// As those of [`plan`]; `unsupported-source` where pictures would have to be encoded.
+pub fn plan_without_edges(sources: &[Source<'_>], span: Span, at: i64) -> Result<RangePlan> {
+    let found = candidates(sources, span, &Joins::default())?;
+    let plan = arrange(sources, span, found, at, (&[], SoundFit::Nearest), false)?;
+    if plan.encoded > 0 {
+        return Err(refuse("the range does not begin at a keyframe"));
+    }
+    Ok(plan)
+}
+
+/// Whether edges can be made that fit among pictures of this codec.
+pub fn can_encode(codec: VideoCodec) -> bool {
+    !matches!(codec, VideoCodec::Other(_))
+}
+
 /// Chooses what becomes of the pictures that are wanted.
 fn arrange(
     sources: &[Source<'_>],
@@ -260,8 +278,8 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
     };
     for source in sources {
         let track = video(source)?;
-        if matches!(track.codec, VideoCodec::Other(_)) {
-            return Err(refuse("smart cuts take H.264, HEVC and MPEG-2"));
+        if !can_encode(track.codec) {
+            return Err(refuse("smart cuts take H.264, HEVC, MPEG-2, VP9 and AV1"));
         }
         let same = track.codec == than.codec
             && track.pid == than.pid

@@ -43,6 +43,8 @@ pub(super) fn codec_id(codec: VideoCodec) -> u32 {
     match codec {
         VideoCodec::Hevc => id::HEVC,
         VideoCodec::Mpeg2 => id::MPEG2,
+        VideoCodec::Vp9 => id::VP9,
+        VideoCodec::Av1 => id::AV1,
         VideoCodec::H264 | VideoCodec::Other(_) => id::H264,
     }
 }

@@ -1,7 +1,8 @@
 //! Decoders and encoders: push, pull, finish.
 
 use super::demux::Demuxer;
-use super::frame::{Frame, Packet, PixelFormat};
+use super::frame::{Frame, PixelFormat};
+use super::packet::Packet;
 use super::{EAGAIN, Options, c_string, check, enum_field, fault, ffi, out_of_memory};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Result};

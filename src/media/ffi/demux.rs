@@ -1,7 +1,8 @@
 //! Opening a container and reading its packets one by one.
 
-use super::frame::{Packet, PixelFormat, quarter_turns};
+use super::frame::{PixelFormat, quarter_turns};
 use super::io::{ReadSeek, Reader};
+use super::packet::Packet;
 use super::{Options, c_string, check, enum_field, fault, ffi, id};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
@@ -112,7 +113,7 @@ impl Demuxer {
         (duration > 0 && duration != ffi::AV_NOPTS_VALUE).then_some(duration)
     }
 
-    fn stream_pointer(&self, index: usize) -> Option<*mut ffi::AVStream> {
+    pub(super) fn stream_pointer(&self, index: usize) -> Option<*mut ffi::AVStream> {
         // SAFETY: `streams` holds nb_streams valid pointers, and the bound is checked.
         unsafe {
             let context = self.context.as_ptr();
@@ -186,6 +187,34 @@ impl Demuxer {
             ffi::avformat_seek_file(self.context.as_ptr(), stream as i32, i64::MIN, ticks, ticks, 0)
         };
         check("the media could not be searched", code).map(drop)
+    }
+
+    /// Goes to the first packet that begins at byte `position` of the file or after it, in containers without an index.
+    pub fn seek_bytes(&mut self, position: u64) -> Result<()> {
+        // SAFETY: the context is open and ours.
+        let code = unsafe {
+            ffi::av_seek_frame(self.context.as_ptr(), -1, position as i64, ffi::AVSEEK_FLAG_BYTE as i32)
+        };
+        check("the media could not be searched", code).map(drop)
+    }
+
+    /// What decoders are set up with beside the packets: parameter sets, most often.
+    pub fn extradata(&self, stream: usize) -> Result<Vec<u8>> {
+        let parameters = self.parameters(stream)?;
+        // SAFETY: libav keeps `extradata_size` bytes at `extradata` as long as the stream lives.
+        unsafe {
+            let (data, size) = ((*parameters).extradata, (*parameters).extradata_size);
+            if data.is_null() || size <= 0 {
+                return Ok(Vec::new());
+            }
+            Ok(std::slice::from_raw_parts(data, size as usize).to_vec())
+        }
+    }
+
+    /// Samples in every packet of a sound stream; 0 where they differ or are not known.
+    pub fn packet_samples(&self, stream: usize) -> Result<u32> {
+        // SAFETY: reads an integer of a live stream.
+        Ok(unsafe { (*self.parameters(stream)?).frame_size.max(0) as u32 })
     }
 
     pub(super) fn parameters(&self, stream: usize) -> Result<*const ffi::AVCodecParameters> {

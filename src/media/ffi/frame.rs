@@ -1,100 +1,10 @@
-//! Packets and frames: reference-counted buffers of libav, as values.
+//! Frames: reference-counted buffers of libav, as values.
 
 use super::{check, ffi, out_of_memory};
 use crate::base::{Error, Result};
 use std::ptr::NonNull;
 
 const NO_PTS: i64 = ffi::AV_NOPTS_VALUE;
-
-/// One compressed packet.
-pub struct Packet(NonNull<ffi::AVPacket>);
-
-// SAFETY: an AVPacket is plain data plus an atomically counted buffer; nothing in it is bound to a thread.
-unsafe impl Send for Packet {}
-
-impl Packet {
-    pub fn new() -> Result<Self> {
-        super::initialise();
-        // SAFETY: returns a fresh packet or null.
-        NonNull::new(unsafe { ffi::av_packet_alloc() }).map(Self).ok_or_else(|| out_of_memory("packet"))
-    }
-
-    /// A packet holding a copy of `bytes` (with the padding decoders read past the end).
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let packet = Self::new()?;
-        let length = i32::try_from(bytes.len()).map_err(|_| out_of_memory("packet"))?;
-        // SAFETY: av_new_packet allocates `length` bytes plus padding at data, or fails.
-        unsafe {
-            check("allocating a packet", ffi::av_new_packet(packet.0.as_ptr(), length))?;
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (*packet.0.as_ptr()).data, bytes.len());
-        }
-        Ok(packet)
-    }
-
-    pub(super) fn as_ptr(&self) -> *mut ffi::AVPacket {
-        self.0.as_ptr()
-    }
-
-    fn get(&self) -> &ffi::AVPacket {
-        // SAFETY: the packet is ours and alive; AVPacket has no enum fields that could hold unknown values.
-        unsafe { self.0.as_ref() }
-    }
-
-    fn get_mut(&mut self) -> &mut ffi::AVPacket {
-        // SAFETY: as in `get`, and `&mut self` makes the access exclusive.
-        unsafe { self.0.as_mut() }
-    }
-
-    pub fn data(&self) -> &[u8] {
-        let packet = self.get();
-        if packet.data.is_null() || packet.size <= 0 {
-            return &[];
-        }
-        // SAFETY: libav keeps `size` readable bytes at `data` as long as the packet holds its buffer.
-        unsafe { std::slice::from_raw_parts(packet.data, packet.size as usize) }
-    }
-
-    /// Presentation time in the stream's time base.
-    pub fn pts(&self) -> Option<i64> {
-        Some(self.get().pts).filter(|pts| *pts != NO_PTS)
-    }
-
-    /// Decoding time in the stream's time base.
-    pub fn dts(&self) -> Option<i64> {
-        Some(self.get().dts).filter(|dts| *dts != NO_PTS)
-    }
-
-    pub fn set_times(&mut self, pts: Option<i64>, dts: Option<i64>) {
-        self.get_mut().pts = pts.unwrap_or(NO_PTS);
-        self.get_mut().dts = dts.unwrap_or(NO_PTS);
-    }
-
-    /// In the stream's time base.
-    pub fn set_duration(&mut self, duration: i64) {
-        self.get_mut().duration = duration;
-    }
-
-    pub fn stream(&self) -> usize {
-        usize::try_from(self.get().stream_index).unwrap_or(usize::MAX)
-    }
-
-    pub fn set_stream(&mut self, stream: usize) {
-        self.get_mut().stream_index = stream as i32;
-    }
-
-    /// The container's or parser's word that decoding can start here.
-    pub fn is_key(&self) -> bool {
-        self.get().flags & ffi::AV_PKT_FLAG_KEY as i32 != 0
-    }
-}
-
-impl Drop for Packet {
-    fn drop(&mut self) {
-        let mut raw = self.0.as_ptr();
-        // SAFETY: the packet was allocated by av_packet_alloc and is freed once.
-        unsafe { ffi::av_packet_free(&mut raw) };
-    }
-}
 
 /// A pixel format, by libav's name for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

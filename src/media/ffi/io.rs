@@ -5,7 +5,7 @@ use super::{check, ffi, out_of_memory};
 use crate::base::{Error, Result, Token};
 use parking_lot::Mutex;
 use std::ffi::{c_int, c_void};
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -133,12 +133,20 @@ unsafe extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i6
 
 type WriteFn = Box<dyn FnMut(&[u8]) -> Result<()> + Send>;
 
+pub trait WriteSeek: Write + Seek + Send {}
+impl<T: Write + Seek + Send> WriteSeek for T {}
+
+enum Target {
+    Forward(WriteFn),
+    Seekable(Box<dyn WriteSeek>),
+}
+
 struct WriteState {
-    write: WriteFn,
+    target: Target,
     failure: Option<Error>,
 }
 
-/// An AVIOContext that writes, forward only.
+/// An AVIOContext that writes.
 pub(super) struct Writer {
     context: NonNull<ffi::AVIOContext>,
     state: *mut WriteState,
@@ -148,8 +156,18 @@ pub(super) struct Writer {
 unsafe impl Send for Writer {}
 
 impl Writer {
+    /// Writes forward only.
     pub(super) fn new(write: WriteFn) -> Result<Self> {
-        let state = Box::into_raw(Box::new(WriteState { write, failure: None }));
+        Self::to(Target::Forward(write))
+    }
+
+    pub(super) fn seekable(file: Box<dyn WriteSeek>) -> Result<Self> {
+        Self::to(Target::Seekable(file))
+    }
+
+    fn to(target: Target) -> Result<Self> {
+        let seekable = matches!(target, Target::Seekable(_));
+        let state = Box::into_raw(Box::new(WriteState { target, failure: None }));
         // SAFETY: as in Reader::new.
         unsafe {
             let buffer = ffi::av_malloc(BUFFER_BYTES).cast::<u8>();
@@ -163,7 +181,7 @@ impl Writer {
                     state.cast(),
                     None,
                     Some(write_packet),
-                    None,
+                    if seekable { Some(seek_output) } else { None },
                 )
             };
             match NonNull::new(context) {
@@ -235,7 +253,13 @@ unsafe extern "C" fn write_packet<P: BytePointer>(opaque: *mut c_void, buffer: P
     if state.failure.is_some() {
         return ffi::AVERROR_EXIT;
     }
-    match catch_unwind(AssertUnwindSafe(|| (state.write)(bytes))) {
+    let written = catch_unwind(AssertUnwindSafe(|| match &mut state.target {
+        Target::Forward(write) => write(bytes),
+        Target::Seekable(file) => {
+            file.write_all(bytes).map_err(|fault| Error::io("the output could not be written", &fault))
+        }
+    }));
+    match written {
         Ok(Ok(())) => size,
         Ok(Err(error)) => {
             state.failure = Some(error);
@@ -245,6 +269,29 @@ unsafe extern "C" fn write_packet<P: BytePointer>(opaque: *mut c_void, buffer: P
             state.failure = Some(Error::internal("writing media panicked"));
             ffi::AVERROR_EXIT
         }
+    }
+}
+
+unsafe extern "C" fn seek_output(opaque: *mut c_void, offset: i64, whence: c_int) -> i64 {
+    // SAFETY: as in `write_packet`.
+    let state = unsafe { &mut *opaque.cast::<WriteState>() };
+    let Target::Seekable(file) = &mut state.target else { return i64::from(ffi::AVERROR(5)) };
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        if whence & ffi::AVSEEK_SIZE as c_int != 0 {
+            let here = file.stream_position()?;
+            let size = file.seek(SeekFrom::End(0))?;
+            file.seek(SeekFrom::Start(here))?;
+            return Ok::<u64, std::io::Error>(size);
+        }
+        file.seek(match whence & 3 {
+            0 => SeekFrom::Start(offset.max(0) as u64),
+            1 => SeekFrom::Current(offset),
+            _ => SeekFrom::End(offset),
+        })
+    }));
+    match result {
+        Ok(Ok(position)) => position as i64,
+        Ok(Err(_)) | Err(_) => i64::from(ffi::AVERROR(5)),
     }
 }
 

@@ -14,14 +14,16 @@ mod filter;
 mod frame;
 mod io;
 mod mux;
+mod packet;
 mod scale;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
 pub use filter::{Graph, PictureInput, choices};
-pub use frame::{Frame, FrameMut, Packet, PixelFormat};
+pub use frame::{Frame, FrameMut, PixelFormat};
 pub use io::MemoryWriter;
-pub use mux::Muxer;
+pub use mux::{CopiedStream, Muxer};
+pub use packet::Packet;
 pub use scale::{Resampler, Scaler};
 
 use crate::base::{Error, Result};
@@ -43,6 +45,14 @@ pub mod id {
     pub const AC3: u32 = AVCodecID::AV_CODEC_ID_AC3 as u32;
     pub const EAC3: u32 = AVCodecID::AV_CODEC_ID_EAC3 as u32;
     pub const OPUS: u32 = AVCodecID::AV_CODEC_ID_OPUS as u32;
+    pub const MPEG1: u32 = AVCodecID::AV_CODEC_ID_MPEG1VIDEO as u32;
+    pub const VP8: u32 = AVCodecID::AV_CODEC_ID_VP8 as u32;
+    pub const VP9: u32 = AVCodecID::AV_CODEC_ID_VP9 as u32;
+    pub const AV1: u32 = AVCodecID::AV_CODEC_ID_AV1 as u32;
+    pub const VORBIS: u32 = AVCodecID::AV_CODEC_ID_VORBIS as u32;
+    pub const SUBRIP: u32 = AVCodecID::AV_CODEC_ID_SUBRIP as u32;
+    pub const ASS: u32 = AVCodecID::AV_CODEC_ID_ASS as u32;
+    pub const WEBVTT: u32 = AVCodecID::AV_CODEC_ID_WEBVTT as u32;
 }
 
 /// Makes libav quiet, once. It would otherwise write to the terminal for every damaged packet; what matters

@@ -1,14 +1,26 @@
 //! Writing a container to a Rust writer.
 
 use super::codec::Encoder;
-use super::frame::Packet;
-use super::io::Writer;
+use super::demux::Demuxer;
+use super::io::{WriteSeek, Writer};
+use super::packet::Packet;
 use super::{Options, c_string, check, fault, ffi, out_of_memory};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result};
 use std::ptr::NonNull;
 
-/// A container being written, forward only.
+/// How a stream is described that is taken over from an input.
+#[derive(Debug, Clone)]
+pub struct CopiedStream {
+    /// Of the packets that will come.
+    pub base: TimeBase,
+    /// Takes the place of the input's.
+    pub extradata: Option<Vec<u8>>,
+    /// The container's four-character code; `None` lets libav choose.
+    pub tag: Option<[u8; 4]>,
+}
+
+/// A container being written.
 pub struct Muxer {
     // Freed before the writer its context points to.
     context: NonNull<ffi::AVFormatContext>,
@@ -25,7 +37,16 @@ impl Muxer {
     /// A muxer of libav's `format` ("mpegts") into `write`.
     pub fn new(format: &str, write: impl FnMut(&[u8]) -> Result<()> + Send + 'static) -> Result<Self> {
         super::initialise();
-        let writer = Writer::new(Box::new(write))?;
+        Self::over(format, Writer::new(Box::new(write))?)
+    }
+
+    /// A muxer into a file, for containers that write their beginning last.
+    pub fn seekable(format: &str, file: Box<dyn WriteSeek>) -> Result<Self> {
+        super::initialise();
+        Self::over(format, Writer::seekable(file)?)
+    }
+
+    fn over(format: &str, writer: Writer) -> Result<Self> {
         let format = c_string(format)?;
         let mut context = std::ptr::null_mut();
         // SAFETY: allocates a context for a named format; on success it is owned by the Muxer.
@@ -65,6 +86,49 @@ impl Muxer {
             (*stream).time_base = ffi::AVRational { num: base.num, den: base.den };
         }
         self.inputs.push(encoder.time_base());
+        Ok(self.inputs.len() - 1)
+    }
+
+    /// Adds a stream like `stream` of `input`: its codec, side data (display matrix, mastering display), shape of
+    /// pixels, rate, language and disposition.
+    pub fn add_copy(&mut self, input: &Demuxer, stream: usize, copy: &CopiedStream) -> Result<usize> {
+        let source = input.stream_pointer(stream).ok_or_else(|| Error::internal("no such stream"))?;
+        // SAFETY: the header is not written yet; the new stream belongs to the context, the source's to `input`, which
+        // is borrowed. The extradata is an allocation of libav's with the padding it wants, owned by the parameters.
+        unsafe {
+            let target = ffi::avformat_new_stream(self.context.as_ptr(), std::ptr::null());
+            if target.is_null() {
+                return Err(out_of_memory("stream"));
+            }
+            let parameters = (*target).codecpar;
+            check("describing a stream", ffi::avcodec_parameters_copy(parameters, (*source).codecpar))?;
+            (*parameters).codec_tag = copy.tag.map_or(0, u32::from_le_bytes);
+            // Times tell it, below 0.
+            (*parameters).initial_padding = 0;
+            if let Some(bytes) = &copy.extradata {
+                let padding = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+                let data = ffi::av_mallocz(bytes.len() + padding).cast::<u8>();
+                if data.is_null() {
+                    return Err(out_of_memory("stream"));
+                }
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+                ffi::av_freep(std::ptr::addr_of_mut!((*parameters).extradata).cast());
+                (*parameters).extradata = data;
+                (*parameters).extradata_size = bytes.len() as i32;
+            }
+            copy_side_data(source, target)?;
+            (*target).time_base = ffi::AVRational { num: copy.base.num, den: copy.base.den };
+            (*target).sample_aspect_ratio = (*source).sample_aspect_ratio;
+            (*target).avg_frame_rate = (*source).avg_frame_rate;
+            (*target).disposition = (*source).disposition;
+            let language = ffi::av_dict_get((*source).metadata, c"language".as_ptr(), std::ptr::null(), 0);
+            if !language.is_null() {
+                let code =
+                    ffi::av_dict_set(&mut (*target).metadata, c"language".as_ptr(), (*language).value, 0);
+                check("describing a stream", code)?;
+            }
+        }
+        self.inputs.push(copy.base);
         Ok(self.inputs.len() - 1)
     }
 
@@ -126,4 +190,31 @@ impl Drop for Muxer {
             ffi::avformat_free_context(self.context.as_ptr());
         }
     }
+}
+
+/// # Safety
+/// Both streams are alive, and `target` belongs to a container whose header is not written.
+#[cfg(not(libavutil_60))]
+unsafe fn copy_side_data(source: *mut ffi::AVStream, target: *mut ffi::AVStream) -> Result<()> {
+    // SAFETY: the caller's promise; the new side data has the size of the old.
+    unsafe {
+        for number in 0..(*source).nb_side_data.max(0) as usize {
+            let old = (*source).side_data.add(number);
+            let new = ffi::av_stream_new_side_data(target, (*old).type_, (*old).size);
+            if new.is_null() {
+                return Err(out_of_memory("stream"));
+            }
+            std::ptr::copy_nonoverlapping((*old).data, new, (*old).size);
+        }
+    }
+    Ok(())
+}
+
+/// Side data travels with the parameters.
+///
+/// # Safety
+/// None is needed; the other form of this function needs it.
+#[cfg(libavutil_60)]
+unsafe fn copy_side_data(_: *mut ffi::AVStream, _: *mut ffi::AVStream) -> Result<()> {
+    Ok(())
 }

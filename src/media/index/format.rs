@@ -78,7 +78,7 @@ impl VideoFormat {
                 hevc::Sps::parse(unescape(&set.bytes, &mut scratch)).map(|it| Self::hevc(&it))
             }
             VideoCodec::Mpeg2 => mpeg2::Sequence::parse(&set.bytes).map(|it| Self::mpeg2(&it)),
-            VideoCodec::Other(_) => None,
+            VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Other(_) => None,
         }
     }
 

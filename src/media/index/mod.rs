@@ -9,6 +9,7 @@ mod build;
 mod code;
 mod format;
 mod headers;
+pub mod packets;
 mod place;
 mod query;
 mod read;
@@ -67,6 +68,10 @@ pub enum VideoCodec {
     Hevc,
     /// MPEG-1 or MPEG-2: they differ in a sequence's extension only.
     Mpeg2,
+    /// Only in files: packets of a VP9 file are superframes.
+    Vp9,
+    /// Only in files: packets are temporal units.
+    Av1,
     /// Something else, by its stream_type (H.222.0 table 2-34). A unit is a PES packet.
     Other(u8),
 }

@@ -26,7 +26,7 @@ impl VideoTrack {
     }
 
     /// For each picture, those decoded before and shown after it; the most of that.
-    fn measure_reorder(&self) -> u8 {
+    pub(super) fn measure_reorder(&self) -> u8 {
         // No standard allows more than 16 frames; fields count twice.
         const MOST: usize = 32;
         let waits = |index: usize| {

@@ -60,7 +60,7 @@ impl ParameterSet {
                 hevc::kind::PPS => (SetKind::Picture, hevc::Pps::parse(content)?.id),
                 _ => return None,
             },
-            VideoCodec::Mpeg2 | VideoCodec::Other(_) => return None,
+            VideoCodec::Mpeg2 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Other(_) => return None,
         };
         Some(Self::new(kind, id, unit.to_vec()))
     }

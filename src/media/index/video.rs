@@ -267,7 +267,9 @@ impl VideoScanner {
         let size = u32::try_from(position.saturating_sub(place.position)).unwrap_or(u32::MAX);
         let sizes = match self.codec {
             VideoCodec::H264 | VideoCodec::Hevc => sizes,
-            VideoCodec::Mpeg2 | VideoCodec::Other(_) => Sizes { payload: size, sets: 0 },
+            VideoCodec::Mpeg2 | VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Other(_) => {
+                Sizes { payload: size, sets: 0 }
+            }
         };
         self.units.push(AccessUnit {
             pts,

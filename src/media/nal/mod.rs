@@ -2,12 +2,15 @@
 //! joining pictures takes. Pure functions of bytes; nothing is decoded.
 
 pub mod adopt;
+pub mod av1;
 mod bits;
+pub mod boxed;
 pub mod h264;
 pub mod hevc;
 mod hevc_sps;
 pub mod mpeg2;
 pub mod prefixed;
+pub mod vp9;
 pub mod vui;
 
 pub use bits::{BitReader, BitWriter};

@@ -5,6 +5,7 @@ use super::{EdgeMaker, EdgeSettings, Sample, track, units};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result};
 use crate::media::cut::plan::Place;
+use crate::media::cut::web;
 use crate::media::ffi::{Encoder, Frame, VideoSettings};
 use crate::media::index::{Scan, SetKind, VideoCodec, VideoFormat, VideoTrack};
 use crate::media::nal;
@@ -57,7 +58,7 @@ impl<'a> EdgeCoder<'a> {
                 frame.set_pts(Some(if codec == VideoCodec::Mpeg2 { self.count } else { pts }));
                 frame.set_picture_type(false);
                 if self.encoder.is_none() {
-                    self.encoder = Some(Encoder::video(&self.settings(&frame))?);
+                    self.encoder = Some(self.open(&frame)?);
                 }
                 self.count += 1;
                 self.sent.push_back(pts);
@@ -75,6 +76,15 @@ impl<'a> EdgeCoder<'a> {
             samples.push(Sample { track: 0, pts, dts: pts - delay, key, second_field: false, bytes });
             Ok(())
         })
+    }
+
+    fn open(&self, first: &Frame) -> Result<Encoder> {
+        let plain = self.settings(first);
+        match self.track.codec {
+            VideoCodec::Vp9 => web::vp9(plain, &self.settings.preset),
+            VideoCodec::Av1 => web::av1(plain, &self.settings.preset),
+            _ => Encoder::video(&plain),
+        }
     }
 
     fn interlaced(&self, first: &Frame) -> Option<bool> {

@@ -9,7 +9,7 @@ mod units;
 
 pub(super) use coder::EdgeCoder;
 pub use range::{MadeRange, RangeMaker};
-pub(super) use units::with_sets;
+pub use units::with_sets;
 
 use super::plan::{Piece, Place, RangePlan, Source, frame_ticks};
 use super::reader::{Footage, PictureReader};

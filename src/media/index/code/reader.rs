@@ -93,6 +93,8 @@ impl<'a> Reader<'a> {
             1 => VideoCodec::Hevc,
             2 => VideoCodec::Mpeg2,
             3 => VideoCodec::Other(self.byte()?),
+            4 => VideoCodec::Vp9,
+            5 => VideoCodec::Av1,
             _ => return None,
         };
         let scans = [Scan::Progressive, Scan::Interlaced, Scan::TopFirst, Scan::BottomFirst];

@@ -48,6 +48,8 @@ impl Writer {
             VideoCodec::H264 => self.byte(0),
             VideoCodec::Hevc => self.byte(1),
             VideoCodec::Mpeg2 => self.byte(2),
+            VideoCodec::Vp9 => self.byte(4),
+            VideoCodec::Av1 => self.byte(5),
             VideoCodec::Other(it) => self.0.extend([3, it]),
         }
         self.byte(track.scan as u8);

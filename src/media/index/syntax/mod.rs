@@ -78,7 +78,7 @@ impl Syntax {
             VideoCodec::H264 => Some(Self::H264(Box::default())),
             VideoCodec::Hevc => Some(Self::Hevc(Box::default())),
             VideoCodec::Mpeg2 => Some(Self::Mpeg2(mpeg2::Mpeg2::default())),
-            VideoCodec::Other(_) => None,
+            VideoCodec::Vp9 | VideoCodec::Av1 | VideoCodec::Other(_) => None,
         }
     }
 

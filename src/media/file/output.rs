@@ -1,0 +1,323 @@
+//! Packets on their way into a container.
+
+use super::edges::{Part, Prepared, elementary};
+use super::reader::{Reader, is_text};
+use super::scan::{FileIndex, unsupported};
+use super::sound::Chosen;
+use crate::base::time::TimeBase;
+use crate::base::{Error, Result};
+use crate::media::cut::Container;
+use crate::media::cut::edge::{Sample, with_sets};
+use crate::media::ffi::{CopiedStream, Muxer, Packet, StreamInfo, codec_name, id};
+use crate::media::index::{AccessUnit, ParameterSet, SetKind, UnitClass, VideoCodec};
+use crate::media::nal::StartCodes;
+use crate::media::nal::boxed::Framing;
+use crate::media::nal::prefixed::{self, Role};
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::fs::File;
+
+/// Where parameter sets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sets {
+    /// In the container alone.
+    Apart,
+    /// Among the pictures, before each one that decoding may begin at.
+    Among,
+}
+
+pub struct Output<'a> {
+    index: &'a FileIndex,
+    container: Container,
+    muxer: Muxer,
+    sets: Sets,
+    codes: StartCodes,
+    /// The output's stream of each sound track, and of each other stream that is kept.
+    sounds: Vec<usize>,
+    texts: Vec<Option<usize>>,
+    times: DecodingTimes,
+    notices: Vec<String>,
+}
+
+/// Decoding times of packets as they are written, from their presentation times alone.
+struct DecodingTimes {
+    depth: usize,
+    step: i64,
+    first: Option<i64>,
+    written: usize,
+    waiting: BinaryHeap<Reverse<i64>>,
+}
+
+impl DecodingTimes {
+    fn next(&mut self, pts: i64) -> i64 {
+        self.waiting.push(Reverse(pts));
+        let first = *self.first.get_or_insert(pts);
+        self.written += 1;
+        let early = (self.depth + 1).saturating_sub(self.written) as i64;
+        if early > 0 {
+            return first - early * self.step;
+        }
+        self.waiting.pop().map_or(pts, |it| it.0)
+    }
+}
+
+fn format(container: Container) -> (&'static str, &'static str) {
+    match container {
+        Container::TransportStream => ("mpegts", ".ts"),
+        Container::Mp4 => ("mp4", ".mp4"),
+        Container::Matroska => ("matroska", ".mkv"),
+        Container::WebM => ("webm", ".webm"),
+    }
+}
+
+/// Codecs of sound that H.222.0 and its companions have a stream type for.
+const IN_TRANSPORT: [&str; 9] = ["aac", "aac_latm", "mp1", "mp2", "mp3", "ac3", "eac3", "dts", "opus"];
+
+fn check_codecs(index: &FileIndex, container: Container) -> Result<()> {
+    let video = index.video.codec;
+    let fits = match container {
+        Container::TransportStream => matches!(video, id::H264 | id::HEVC | id::MPEG1 | id::MPEG2),
+        Container::WebM => matches!(video, id::VP8 | id::VP9 | id::AV1),
+        Container::Mp4 | Container::Matroska => true,
+    };
+    let sound = |it: &StreamInfo| match container {
+        Container::TransportStream => IN_TRANSPORT.contains(&&*codec_name(it.codec)),
+        Container::WebM => matches!(it.codec, id::OPUS | id::VORBIS),
+        Container::Mp4 | Container::Matroska => true,
+    };
+    let foreign = if fits {
+        index.sounds.iter().find(|it| !sound(&it.stream)).map(|it| codec_name(it.stream.codec))
+    } else {
+        Some(index.codec_name())
+    };
+    match foreign {
+        None => Ok(()),
+        Some(codec) => Err(cannot_hold(container, &codec)),
+    }
+}
+
+fn cannot_hold(container: Container, codec: &str) -> Error {
+    let extension = format(container).1;
+    unsupported(format!("a {extension} file cannot hold {codec}; .mkv takes every codec"))
+        .with_parameter("output")
+}
+
+impl<'a> Output<'a> {
+    pub fn create(
+        index: &'a FileIndex,
+        reader: &Reader<'_>,
+        prepared: &[Prepared],
+        container: Container,
+        file: File,
+    ) -> Result<Self> {
+        check_codecs(index, container)?;
+        let mut muxer = Muxer::seekable(format(container).0, Box::new(file))?;
+        let (sets, video) = describe_video(index, prepared, container);
+        muxer.add_copy(&reader.demuxer, index.video.index, &video)?;
+        let mut streams = Vec::new();
+        for track in &index.sounds {
+            // What decoders have to hear before the first picture has times before 0: libav makes an edit list of them in
+            // MP4, and players leave it out in Matroska.
+            let copy = CopiedStream { base: track.clock(), extradata: None, tag: None };
+            streams.push(muxer.add_copy(&reader.demuxer, track.stream.index, &copy)?);
+        }
+        let (mut texts, mut notices) = (Vec::new(), Vec::new());
+        for stream in &index.others {
+            texts.push(if is_text(stream) && container == Container::Matroska {
+                let copy = CopiedStream { base: stream.time_base, extradata: None, tag: None };
+                Some(muxer.add_copy(&reader.demuxer, stream.index, &copy)?)
+            } else {
+                let codec = codec_name(stream.codec);
+                notices.push(format!("stream {} ({codec}) is left out", stream.index));
+                None
+            });
+        }
+        let options: &[(&str, &str)] = match container {
+            // Edits are told on the movie's clock: a millisecond is too coarse for them.
+            Container::Mp4 => &[("movie_timescale", "90000")],
+            // Decoding times before 0 are no reason to move everything: these containers do not tell them.
+            Container::Matroska | Container::WebM => &[("avoid_negative_ts", "disabled")],
+            Container::TransportStream => &[],
+        };
+        muxer.start(options).map_err(|error| {
+            let codecs = index.sounds.iter().map(|it| codec_name(it.stream.codec));
+            let all: Vec<String> = [index.codec_name()].into_iter().chain(codecs).collect();
+            cannot_hold(container, &all.join(" with ")).with_cause(error)
+        })?;
+        let step = TimeBase::MPEG.rescale(index.step, index.clock).max(1);
+        let times =
+            DecodingTimes { depth: index.reorder, step, first: None, written: 0, waiting: BinaryHeap::new() };
+        let codes = StartCodes::default();
+        Ok(Self { index, container, muxer, sets, codes, sounds: streams, texts, times, notices })
+    }
+
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.clone()
+    }
+
+    fn picture(&mut self, range: &Prepared, pts: i64, key: bool, bytes: &[u8]) -> Result<()> {
+        let clock = self.index.clock;
+        let at = range.place(clock, pts);
+        let ends = if pts == range.last { range.end_at - at } else { self.times.step };
+        let mut packet = Packet::from_bytes(bytes)?;
+        let dts = self.times.next(at);
+        if dts > at {
+            return Err(Error::damaged("the pictures of the source cannot be put in order"));
+        }
+        packet.set_times(Some(at), Some(dts));
+        packet.set_duration(ends.max(1));
+        packet.set_key(key);
+        self.muxer.write(0, packet)
+    }
+
+    /// Without what the container holds itself, or has no use for.
+    fn unit(&self, bytes: Vec<u8>) -> Vec<u8> {
+        let Some(codec) = self.index.track().map(|it| it.codec) else { return bytes };
+        if self.container == Container::TransportStream || !is_nal(codec) {
+            return bytes;
+        }
+        let apart = self.sets == Sets::Apart;
+        let hevc = codec == VideoCodec::Hevc;
+        Framing::ByteStream.byte_stream(&self.codes, &bytes, |unit| match prefixed::role(unit[0], hevc) {
+            Role::Payload => false,
+            Role::Set => apart,
+            Role::Dropped => true,
+        })
+    }
+
+    /// A sample made beforehand.
+    pub fn made(&mut self, range: &Prepared, sample: &Sample) -> Result<()> {
+        let bytes = self.unit(sample.bytes.clone());
+        self.picture(range, sample.pts, sample.key, &bytes)
+    }
+
+    /// A packet of the file.
+    pub fn copied(
+        &mut self,
+        range: &Prepared,
+        segment: usize,
+        unit: &AccessUnit,
+        packet: &Packet,
+    ) -> Result<()> {
+        if packet.data().len() != unit.size as usize {
+            return Err(Error::damaged("the file was read differently the second time"));
+        }
+        let mut bytes = elementary(self.index, &self.codes, packet.data());
+        let random_access = unit.class.is_random_access() && !unit.second_field;
+        if random_access
+            && self.sets == Sets::Among
+            && let Some(track) = &self.index.segments[segment].video
+        {
+            bytes = with_sets(track, unit.parameter_set, bytes);
+        }
+        let bytes = self.unit(bytes);
+        // A sync sample of MP4 has nothing after it that needs what is before it (ISO/IEC 14496-12 §8.6.2).
+        let key = match self.container {
+            Container::Mp4 => matches!(unit.class, UnitClass::Idr | UnitClass::Cra | UnitClass::Bla),
+            _ => random_access,
+        };
+        self.picture(range, unit.pts, key, &bytes)
+    }
+
+    pub fn sound(&mut self, track: usize, chosen: &Chosen, frame: usize, packet: &Packet) -> Result<()> {
+        let told = self.index.sounds[track].packets[frame];
+        let mut out = Packet::from_bytes(packet.data())?;
+        let at = told.at + chosen.shift;
+        let trim = if frame + 1 == chosen.frames.end { chosen.trim_end } else { 0 };
+        out.set_times(Some(at), Some(at));
+        out.set_key(true);
+        let matroska = matches!(self.container, Container::Matroska | Container::WebM);
+        if trim > 0 && matroska {
+            out.trim_end(trim)?;
+        }
+        // Where nothing else tells the end, a shorter last packet does.
+        let heard = if matroska { told.samples } else { told.samples - trim.min(told.samples) };
+        out.set_duration(i64::from(heard.max(1)));
+        self.muxer.write(self.sounds[track], out)
+    }
+
+    /// A cue of text, clipped to the range.
+    pub fn text(&mut self, track: usize, range: &Prepared, packet: &Packet) -> Result<()> {
+        let (Some(stream), Some(pts)) = (self.texts[track], packet.pts()) else { return Ok(()) };
+        let base = self.index.others[track].time_base;
+        let ticks = |time: i64| base.rescale(time, TimeBase::MPEG);
+        let start = ticks(pts).max(range.start);
+        let end = ticks(pts + packet.duration()).min(range.end);
+        if end <= start {
+            return Ok(());
+        }
+        let place = |ticks: i64| self.index.clock.rescale(range.place(self.index.clock, ticks), base);
+        let (at, until) = (place(start), place(end));
+        let mut out = Packet::from_bytes(packet.data())?;
+        out.set_times(Some(at), Some(at));
+        out.set_duration(until - at);
+        out.set_key(true);
+        self.muxer.write(stream, out)
+    }
+
+    pub fn finish(self) -> Result<()> {
+        self.muxer.finish()
+    }
+}
+
+fn is_nal(codec: VideoCodec) -> bool {
+    matches!(codec, VideoCodec::H264 | VideoCodec::Hevc)
+}
+
+/// How the pictures' stream is described: all parameter sets of the source and its edges in the container where they
+/// have numbers of their own, else among the pictures.
+fn describe_video(index: &FileIndex, prepared: &[Prepared], container: Container) -> (Sets, CopiedStream) {
+    let mut copy = CopiedStream { base: index.clock, extradata: None, tag: None };
+    let Some(track) = index.track().filter(|it| is_nal(it.codec)) else { return (Sets::Among, copy) };
+    let hevc = track.codec == VideoCodec::Hevc;
+    let codes = StartCodes::default();
+    let mut all: BTreeMap<(SetKind, u8), Vec<u8>> = BTreeMap::new();
+    let mut apart = container == Container::Mp4;
+    for set in &track.sets {
+        let known = all.entry((set.kind, set.id)).or_insert_with(|| set.bytes.clone());
+        apart &= *known == set.bytes;
+    }
+    let made = prepared.iter().flat_map(|it| &it.parts).filter_map(|part| match part {
+        Part::Made(samples) => Some(samples),
+        Part::Whole(_) => None,
+    });
+    for sample in made.flatten() {
+        for (_, unit) in prefixed::units(&codes, &sample.bytes, hevc).filter(|it| it.0 == Role::Set) {
+            if let Some(set) = ParameterSet::parse(track.codec, unit) {
+                let known = all.entry((set.kind, set.id)).or_insert_with(|| set.bytes.clone());
+                apart &= *known == set.bytes;
+            }
+        }
+    }
+    let mut extradata = Vec::new();
+    for set in all.values() {
+        extradata.extend_from_slice(&[0, 0, 0, 1]);
+        extradata.extend_from_slice(set);
+    }
+    copy.extradata = Some(extradata);
+    if container == Container::Mp4 {
+        copy.tag = Some(*match (hevc, apart) {
+            (false, true) => b"avc1",
+            (false, false) => b"avc3",
+            (true, true) => b"hvc1",
+            (true, false) => b"hev1",
+        });
+    }
+    (if apart { Sets::Apart } else { Sets::Among }, copy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decoding_times_rise_and_are_never_late() {
+        // I P B B P B B of two ranges, one picture of reordering each.
+        let order = [0, 3, 1, 2, 6, 4, 5, 7, 10, 8, 9];
+        let mut times =
+            DecodingTimes { depth: 1, step: 1, first: None, written: 0, waiting: BinaryHeap::new() };
+        let given: Vec<i64> = order.iter().map(|pts| times.next(*pts)).collect();
+        assert_eq!(given, [-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        assert!(given.iter().zip(order).all(|(dts, pts)| *dts <= pts));
+    }
+}
