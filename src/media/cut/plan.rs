@@ -207,8 +207,8 @@ pub fn plan_with(
 /// # Errors
 /// As those of [`plan`]; `unsupported-source` where pictures would have to be encoded.
 pub fn plan_without_edges(sources: &[Source<'_>], span: Span, at: i64) -> Result<RangePlan> {
-    let all = candidates(sources, span, &Joins::default())?;
-    let plan = arrange(sources, span, all, at, (&[], SoundFit::Nearest), false)?;
+    let found = candidates(sources, span, &Joins::default())?;
+    let plan = arrange(sources, span, found, at, (&[], SoundFit::Nearest), false)?;
     if plan.encoded > 0 {
         return Err(refuse("the range does not begin at a keyframe"));
     }

@@ -90,6 +90,8 @@ pub struct Maker<'a> {
     reader: Mutex<Reader<'a>>,
     settings: &'a EdgeSettings,
     token: &'a Token,
+    /// The last decoding time of a picture of the ranges before.
+    last_dts: Option<i64>,
 }
 
 impl<'a> Maker<'a> {
@@ -99,7 +101,7 @@ impl<'a> Maker<'a> {
         settings: &'a EdgeSettings,
         token: &'a Token,
     ) -> Self {
-        Self { index, reader: Mutex::new(reader), settings, token }
+        Self { index, reader: Mutex::new(reader), settings, token, last_dts: None }
     }
 
     /// Plans a range that begins at the output's tick `at`, and makes its edges.
@@ -108,6 +110,14 @@ impl<'a> Maker<'a> {
         let ticks = |micros: i64| index.first + TimeBase::MICROS.rescale(micros, TimeBase::MPEG);
         let (from, sources) = index.sources(ticks(span.start.micros()), ticks(span.end.micros()));
         let can_encode = index.track().is_some_and(|it| plan::can_encode(it.codec));
+        let plan_at = index.clock.rescale(at, TimeBase::MPEG);
+        let planned = |joins: &Joins| {
+            if can_encode {
+                plan_with(&sources, span, plan_at, (&[], SoundFit::Nearest), joins)
+            } else {
+                plan::plan_without_edges(&sources, span, plan_at)
+            }
+        };
         let pictures = Pictures { index, from, reader: &self.reader, codes: StartCodes::default() };
         let maker = RangeMaker {
             sources: &sources,
@@ -115,11 +125,7 @@ impl<'a> Maker<'a> {
             settings: self.settings,
             token: self.token,
         };
-        let planned = |joins: &Joins| match can_encode {
-            true => plan_with(&sources, span, 0, (&[], SoundFit::Nearest), joins),
-            false => plan::plan_without_edges(&sources, span, 0),
-        };
-        let made = maker.make(planned, None).map_err(|error| match error.code {
+        let made = maker.make(planned, self.last_dts).map_err(|error| match error.code {
             "no-content" => {
                 Error::invalid("invalid-range", "range", "no picture of the file begins in the range")
             }
@@ -132,7 +138,8 @@ impl<'a> Maker<'a> {
             }
             _ => error,
         })?;
-        let plan = &made.plan;
+        self.last_dts = made.last_dts;
+        let plan = made.plan;
         let shift = plan.shifts.first().copied().unwrap_or(0);
         if plan.shifts.iter().any(|it| *it != shift) {
             return Err(unsupported("the clock of the file jumps inside the range"));
@@ -140,7 +147,6 @@ impl<'a> Maker<'a> {
         let pts = |place: Place| index.units(from + place.source).get(place.unit).map_or(0, |it| it.pts);
         let (start, last) = (pts(plan.first), pts(plan.last));
         let end = self.end_of(from, sources.len(), last);
-        let (copied, encoded) = (plan.copied, plan.encoded);
         let (mut parts, mut whole_bytes) = (Vec::new(), 0);
         for (part, mut samples) in made.parts {
             match part {
@@ -155,7 +161,17 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        let mut range = Prepared { parts, start, end, last, at, end_at: at, copied, encoded, whole_bytes };
+        let mut range = Prepared {
+            parts,
+            start,
+            end,
+            last,
+            at,
+            end_at: at,
+            copied: plan.copied,
+            encoded: plan.encoded,
+            whole_bytes,
+        };
         range.end_at = range.place(index.clock, end);
         Ok(range)
     }

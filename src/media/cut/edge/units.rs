@@ -25,6 +25,11 @@ pub fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
     let sets = || state.sets.iter().filter_map(|number| track.sets.get(usize::from(*number)));
     let codes = nal::StartCodes::default();
     let (sequence, delimiter) = match track.codec {
+        VideoCodec::Av1 => {
+            let active = state.active.and_then(|it| track.sets.get(usize::from(it)));
+            return active.map_or(unit.clone(), |it| nal::av1::with_sequence(&it.bytes, unit));
+        }
+        VideoCodec::Vp9 | VideoCodec::Other(_) => return unit,
         VideoCodec::Mpeg2 => {
             if codes.units(&unit).any(|it| it.first() == Some(&mpeg2::kind::SEQUENCE)) {
                 return unit;
@@ -34,7 +39,7 @@ pub fn with_sets(track: &VideoTrack, state: u16, unit: Vec<u8>) -> Vec<u8> {
             return out;
         }
         VideoCodec::Hevc => (hevc::kind::SPS, hevc::kind::DELIMITER),
-        _ => (h264::kind::SPS, h264::kind::DELIMITER),
+        VideoCodec::H264 => (h264::kind::SPS, h264::kind::DELIMITER),
     };
     let kind = |nal: &[u8]| kind(nal, track.codec);
     if codes.units(&unit).any(|it| kind(it) == sequence) {
@@ -56,7 +61,7 @@ pub fn put(out: &mut Vec<u8>, nal: &[u8]) {
 
 /// The unit without its supplemental information: encoders sign their work there.
 pub fn without_notes(unit: &[u8], codec: VideoCodec) -> Vec<u8> {
-    if codec == VideoCodec::Mpeg2 {
+    if !matches!(codec, VideoCodec::H264 | VideoCodec::Hevc) {
         return unit.to_vec();
     }
     let mut out = Vec::with_capacity(unit.len());
