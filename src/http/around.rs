@@ -18,7 +18,7 @@ use std::time::Instant;
 const CORS: [(HeaderName, &str); 5] = [
     (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
     (header::ACCESS_CONTROL_ALLOW_HEADERS, "*"),
-    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,HEAD,DELETE"),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "GET,POST,HEAD"),
     (header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "false"),
     (header::ACCESS_CONTROL_MAX_AGE, "86400"),
 ];

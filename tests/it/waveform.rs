@@ -188,7 +188,8 @@ fn blocks_over_borders_of_segments_are_those_of_the_whole_stream() {
             let part = &mixed[from as usize..((from + each) as usize).min(mixed.len())];
             let plain = (*part.iter().min().expect("samples"), *part.iter().max().expect("samples"));
             let far = plain.0.abs_diff(value.0).max(plain.1.abs_diff(value.1));
-            assert!(far <= 1000, "pixel {pixel} of {each} samples: {value:?}, not {plain:?}");
+            // A tenth of full scale: what a block of another place differs by in this stream.
+            assert!(far <= 3277, "pixel {pixel} of {each} samples: {value:?}, not {plain:?}");
             apart += usize::from(far > 0);
         }
         assert!(each > 1024 || apart * 10 < own.len(), "{apart} of {} pixels", own.len());
