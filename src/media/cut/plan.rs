@@ -238,7 +238,7 @@ fn arrange(
     let move_by = at - first.at;
     candidates.iter_mut().for_each(|it| it.at += move_by);
     shifts.iter_mut().for_each(|it| *it += move_by);
-    let end = last.at + move_by + frame_ticks(video(&sources[last.place.source])?);
+    let end = end_of(sources, &candidates, last.place, last.at + move_by)?;
     let mut plan = RangePlan {
         pieces: Vec::new(),
         sound: Vec::new(),
@@ -338,6 +338,12 @@ fn candidates(sources: &[Source<'_>], span: Span, joins: &Joins) -> Result<(Vec<
     Ok((all, shifts))
 }
 
+/// Where the picture at `place`, shown at `at`, ends: where the next one is shown, or after the usual time.
+fn end_of(sources: &[Source<'_>], all: &[Candidate], place: Place, at: i64) -> Result<i64> {
+    let next = all.iter().filter(|it| it.at > at && !it.second_field).map(|it| it.at).min();
+    Ok(next.unwrap_or(at + frame_ticks(video(&sources[place.source])?)))
+}
+
 /// Nothing is missing between two pictures that follow each other.
 fn follow(sources: &[Source<'_>], a: &Candidate, b: &Candidate) -> bool {
     a.place.source == b.place.source || sources[b.place.source].joined
@@ -379,8 +385,7 @@ impl RangePlan {
         else {
             return Ok(());
         };
-        let ticks = frame_ticks(video(&sources[last.place.source])?);
-        let (start, end) = (first.at, last.at + ticks);
+        let (start, end) = (first.at, end_of(sources, all, last.place, last.at)?);
         let edges = (
             wanted.iter().map(|it| it.place.source).min().unwrap_or(0),
             wanted.iter().map(|it| it.place.source).max().unwrap_or(0),

@@ -136,6 +136,12 @@ impl Frame {
         unsafe { (*self.as_ptr()).pict_type = kind };
     }
 
+    /// Asks an encoder for a picture predicted from those before it alone.
+    pub fn set_predicted(&mut self) {
+        // SAFETY: as in `set_pts`.
+        unsafe { (*self.as_ptr()).pict_type = ffi::AVPictureType::AV_PICTURE_TYPE_P };
+    }
+
     pub fn width(&self) -> usize {
         // SAFETY: see `pts`.
         unsafe { (*self.raw()).width.max(0) as usize }

@@ -57,6 +57,9 @@ impl<'a> EdgeCoder<'a> {
                 // Encoders of MPEG-2 know the frame rates of its table alone.
                 frame.set_pts(Some(if codec == VideoCodec::Mpeg2 { self.count } else { pts }));
                 frame.set_picture_type(false);
+                if codec == VideoCodec::Hevc && self.count > 0 {
+                    frame.set_predicted();
+                }
                 if self.encoder.is_none() {
                     self.encoder = Some(self.open(&frame)?);
                 }
@@ -118,7 +121,16 @@ impl<'a> EdgeCoder<'a> {
         let (codec, time_base, options) = match self.track.codec {
             VideoCodec::Hevc => {
                 // x265 numbers its sets 0 always; the source's are sent again after the edge.
-                let params = "log-level=none:info=0:hrd=0:open-gop=0:scenecut=0:bframes=0:keyint=-1:repeat-headers=1:pools=1:frame-threads=1";
+                // It announces the reordering of the B pictures it may use (sps_max_num_reorder_pics, H.265 §7.4.3.2.1), of
+                // which it is let use none: a decoder is to wait as long for these pictures as for the source's.
+                let reorder = match self.track.reorder {
+                    0 => "bframes=0",
+                    1 => "bframes=1:b-pyramid=0",
+                    _ => "bframes=3:b-pyramid=1",
+                };
+                let params = format!(
+                    "log-level=none:info=0:hrd=0:open-gop=0:scenecut=0:b-adapt=0:{reorder}:keyint=-1:repeat-headers=1:pools=1:frame-threads=1"
+                );
                 let mut options = quality();
                 options.push(("x265-params".into(), format!("{params}{location}")));
                 ("libx265", TimeBase::MPEG, options)
