@@ -9,7 +9,7 @@ use crate::media::cut::{Container, Holes, Transition, transition};
 use crate::render::bytes::ByteSource;
 use crate::render::cut::Coding;
 use crate::render::smart;
-use crate::render::{Ends, MAX_RANGES, Wanted};
+use crate::render::{Ends, MAX_RANGES, Wanted, parse_range};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
@@ -80,7 +80,7 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
     let time = |name: &str, text: &Option<String>| {
         text.as_deref().map(|text| Timestamp::parse(name, text)).transpose()
     };
-    let mut ranges = arguments.ranges.iter().map(|it| range(it)).collect::<Result<Vec<Ends>>>()?;
+    let mut ranges = arguments.ranges.iter().map(|it| parse_range(it)).collect::<Result<Vec<Ends>>>()?;
     if ranges.is_empty() {
         ranges.push((time("start", &arguments.start)?, time("end", &arguments.end)?));
     }
@@ -121,9 +121,9 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
             let detail = "a copied cut holds H.264 or HEVC, which WebM does not take; name the output .ts, .mp4 or .mkv";
             return Err(Error::new(Kind::Unsupported, "unsupported-type", detail));
         }
-        Type::Copy => Some(wait(render.smart_cut(wanted.clone(), smart::Ends::Keyframes))?.cut),
+        Type::Copy => Some(wait(render.smart_cut(wanted.clone(), smart::Reach::Keyframes))?.cut),
         Type::Smart if wanted.container != Container::WebM => {
-            match wait(render.smart_cut(wanted.clone(), smart::Ends::Exact)) {
+            match wait(render.smart_cut(wanted.clone(), smart::Reach::Exact)) {
                 // What cannot be copied is encoded, as over HTTP.
                 Err(error) if error.code == "unsupported-source" => None,
                 prepared => Some(prepared?.cut),
@@ -169,22 +169,6 @@ fn run_file(config: &Config, arguments: &Arguments) -> Result<()> {
         }
     };
     cut_file::run(config, Path::new(&arguments.channel), &arguments.ranges, coding, &arguments.output)
-}
-
-/// `START,END`, either of which may be empty.
-fn range(text: &str) -> Result<Ends> {
-    let Some((start, end)) = text.split_once(',') else {
-        return Err(Error::invalid(
-            "invalid-range",
-            "range",
-            "range must be START,END: two times and one comma",
-        ));
-    };
-    let read = |text: &str| match text {
-        "" => Ok(None),
-        text => Timestamp::parse("range", text).map(Some),
-    };
-    Ok((read(start)?, read(end)?))
 }
 
 fn transitions(texts: &[String], ranges: usize) -> Result<Vec<Option<Transition>>> {

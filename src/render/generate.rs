@@ -35,32 +35,23 @@ struct Parameters {
 }
 
 impl Videos {
-    /// Reads `{NAME: [START, END], …}`.
-    pub fn read(channel: Channel, quality: Quality, body: &[u8]) -> Result<Self> {
-        let shape = |fault: serde_json::Error| {
-            let detail = "the body must be a JSON object: {\"NAME\": [\"START\", \"END\"], …}";
-            Error::invalid("malformed-body", "body", detail).with_cause(fault)
-        };
-        let asked: BTreeMap<String, (String, String)> = serde_json::from_slice(body).map_err(shape)?;
-        if asked.len() > MAX_VIDEOS {
+    /// # Errors
+    /// `too-many-videos`, `bad-name` and `long-name`, `empty-range`.
+    pub fn new(channel: Channel, quality: Quality, spans: BTreeMap<String, Span>) -> Result<Self> {
+        if spans.len() > MAX_VIDEOS {
             let detail = format!("at most {MAX_VIDEOS} videos can be asked for at once");
             return Err(Error::invalid("too-many-videos", "body", detail));
         }
-        let mut spans = BTreeMap::new();
-        for (name, (start, end)) in asked {
+        let this = Self { channel, quality, spans };
+        for (name, span) in &this.spans {
             if name.contains('/') {
                 return Err(Error::invalid("bad-name", "name", "Name cannot contain /"));
             }
-            let (start, end) = (Timestamp::parse("start", &start)?, Timestamp::parse("end", &end)?);
-            if end <= start {
-                return Err(Error::invalid("empty-range", "end", "End must be after start"));
-            }
-            spans.insert(name, Span::new(start, end));
-        }
-        let this = Self { channel, quality, spans };
-        for name in this.spans.keys() {
             // The most digits a number of a stretch can have.
             this.file_name(name, usize::MAX)?;
+            if span.is_empty() {
+                return Err(Error::invalid("empty-range", "end", "End must be after start"));
+            }
         }
         Ok(this)
     }

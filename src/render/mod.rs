@@ -27,6 +27,23 @@ use std::sync::Arc;
 /// One range of a cut; an open end is the archive's own.
 pub type Ends = (Option<Timestamp>, Option<Timestamp>);
 
+/// Reads `START,END`; either may be left out, for where the first segment starts and the last one ends.
+///
+/// # Errors
+/// `invalid-range` without exactly one comma; `invalid-timestamp`.
+pub fn parse_range(text: &str) -> Result<Ends> {
+    let parts: Vec<&str> = text.split(',').collect();
+    let [start, end] = parts[..] else {
+        let detail = "range must be START,END: two times and one comma";
+        return Err(Error::invalid("invalid-range", "range", detail));
+    };
+    let read = |text: &str| match text {
+        "" => Ok(None),
+        text => Timestamp::parse("range", text).map(Some),
+    };
+    Ok((read(start)?, read(end)?))
+}
+
 /// Ranges of one cut at most.
 pub const MAX_RANGES: usize = 200;
 

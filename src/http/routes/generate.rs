@@ -2,13 +2,14 @@
 
 use super::jobs::json;
 use super::{Answer, App, Jobs};
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Kind, Result, Span, Timestamp};
 use crate::http::error::Document;
 use crate::http::extract::Path;
 use crate::jobs::{Record, State};
 use crate::render::generate::{KIND, Videos};
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use std::collections::BTreeMap;
 
 /// The longest body taken, in bytes: some ten thousand videos.
 const MAX_BODY: usize = 1 << 20;
@@ -35,7 +36,7 @@ pub async fn videos(request: HttpRequest, app: App, jobs: Jobs, payload: web::Pa
         return Err(Error::new(Kind::WrongType, "not-json", detail).with_parameter("Content-Type").into());
     }
     let body = read(payload).await?;
-    let videos = Videos::read(channel, quality, &body)?;
+    let videos = Videos::new(channel, quality, spans(&body)?)?;
     if videos.is_empty() {
         return Ok(HttpResponse::Ok().finish());
     }
@@ -68,6 +69,19 @@ pub async fn videos(request: HttpRequest, app: App, jobs: Jobs, payload: web::Pa
         }
         _ => Err(Error::cancelled().into()),
     }
+}
+
+/// Reads `{NAME: [START, END], …}`.
+fn spans(body: &[u8]) -> Result<BTreeMap<String, Span>> {
+    let shape = |fault: serde_json::Error| {
+        let detail = "the body must be a JSON object: {\"NAME\": [\"START\", \"END\"], …}";
+        Error::invalid("malformed-body", "body", detail).with_cause(fault)
+    };
+    let asked: BTreeMap<String, (String, String)> = serde_json::from_slice(body).map_err(shape)?;
+    let span = |(name, (start, end)): (String, (String, String))| {
+        Ok((name, Span::new(Timestamp::parse("start", &start)?, Timestamp::parse("end", &end)?)))
+    };
+    asked.into_iter().map(span).collect()
 }
 
 fn insert(answer: &mut HttpResponse, (name, value): (header::HeaderName, String)) {

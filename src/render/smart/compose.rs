@@ -3,7 +3,7 @@
 use super::assemble::{Assembler, Fill, Made, Whole};
 use super::draw::{Drawn, Opened};
 use super::receipt::{Hole, Receipt, Seen};
-use super::{Ends, FIRST_AT, MAX_EDGE_BYTES, fit};
+use super::{FIRST_AT, MAX_EDGE_BYTES, Reach, fit};
 use crate::base::{Error, Result, Span, Token};
 use crate::media::cut::edge::{EdgeSettings, RangeMaker};
 use crate::media::cut::filling::{self, Filling, Look, Stretch};
@@ -24,7 +24,7 @@ pub(super) struct Score {
     /// Between each range and the next.
     pub transitions: Vec<Option<Transition>>,
     pub holes: Holes,
-    pub ends: Ends,
+    pub reach: Reach,
     pub container: Container,
 }
 
@@ -203,9 +203,9 @@ impl Composer<'_> {
         let indexes = scene.indexes();
         let sources = range.sources(scene.run.clone(), indexes);
         let sound_fit = fit(self.score.container);
-        let planned = |joins: &Joins| match self.score.ends {
-            Ends::Exact => plan_with(&sources, taken.span, self.at, (&self.sound_at, sound_fit), joins),
-            Ends::Keyframes => plan_aligned(&sources, taken.span, self.at, &self.sound_at, sound_fit),
+        let planned = |joins: &Joins| match self.score.reach {
+            Reach::Exact => plan_with(&sources, taken.span, self.at, (&self.sound_at, sound_fit), joins),
+            Reach::Keyframes => plan_aligned(&sources, taken.span, self.at, &self.sound_at, sound_fit),
         };
         let seen = Seen { range, run: scene.run.start, sources: &sources };
         let plan = if let Some(file) = &mut self.file {
@@ -333,7 +333,7 @@ impl Composer<'_> {
         if self.score.container != Container::TransportStream {
             return Err(refuse("smart fillings of holes are MPEG-TS"));
         }
-        if self.score.ends == Ends::Keyframes {
+        if self.score.reach == Reach::Keyframes {
             return Err(Error::internal("a filling in a cut that encodes nothing"));
         }
         self.at = stretch.end;

@@ -58,7 +58,7 @@ pub struct SmartCut {
 
 /// How a smart cut treats the ends of its ranges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ends {
+pub enum Reach {
     /// Exactly the pictures asked for; those that cannot be copied are encoded.
     Exact,
     /// From the closed keyframe before to the one behind; nothing is encoded.
@@ -74,8 +74,8 @@ pub struct Prepared {
 
 impl Render {
     /// A smart cut, prepared: its length is known and its edges are made.
-    pub async fn smart_cut(&self, wanted: Wanted, ends: Ends) -> Result<Prepared> {
-        let score = self.score(wanted, ends).await?;
+    pub async fn smart_cut(&self, wanted: Wanted, reach: Reach) -> Result<Prepared> {
+        let score = self.score(wanted, reach).await?;
         let tag = self.tag_of(&score);
         let cell = self.smart.cell(&tag);
         let cached = cell.initialized();
@@ -91,8 +91,8 @@ impl Render {
     }
 
     /// What a smart cut holds; nothing is encoded to know it.
-    pub async fn smart_receipt(&self, wanted: Wanted, ends: Ends) -> Result<Receipt> {
-        let score = self.score(wanted, ends).await?;
+    pub async fn smart_receipt(&self, wanted: Wanted, reach: Reach) -> Result<Receipt> {
+        let score = self.score(wanted, reach).await?;
         if let Some(cut) = self.smart.find(&self.tag_of(&score)) {
             return Ok(cut.receipt.clone());
         }
@@ -111,11 +111,11 @@ impl Render {
     }
 
     /// What the archive has for a cut.
-    async fn score(&self, wanted: Wanted, ends: Ends) -> Result<Score> {
+    async fn score(&self, wanted: Wanted, reach: Reach) -> Result<Score> {
         let render = self.clone();
         let limit = Some(self.config.cut.max_span);
-        let mut score = self.ask(move |_, token| render.draw(&wanted, ends, limit, token)).await?;
-        if ends == Ends::Exact {
+        let mut score = self.ask(move |_, token| render.draw(&wanted, reach, limit, token)).await?;
+        if reach == Reach::Exact {
             return Ok(score);
         }
         let render = self.clone();
@@ -128,14 +128,14 @@ impl Render {
 
     /// A copied cut, prepared on the caller's thread and kept for nobody. It may be of any length.
     pub(super) fn copied_now(&self, wanted: &Wanted, token: &Token) -> Result<SmartCut> {
-        let mut score = self.draw(wanted, Ends::Keyframes, None, token)?;
+        let mut score = self.draw(wanted, Reach::Keyframes, None, token)?;
         score.widen(self, token)?;
         let tag = self.tag_of(&score);
         SmartCut::prepare(self, score, tag, token)
     }
 
     /// What the archive has for each range.
-    fn draw(&self, wanted: &Wanted, ends: Ends, limit: Option<Length>, token: &Token) -> Result<Score> {
+    fn draw(&self, wanted: &Wanted, reach: Reach, limit: Option<Length>, token: &Token) -> Result<Score> {
         let Wanted { channel, quality, holes, .. } = wanted;
         let mut drawn = Vec::new();
         for range in &wanted.ranges {
@@ -148,7 +148,7 @@ impl Render {
             drawn.push(Drawn::new(&self.archive, span, &selection)?);
         }
         let (transitions, holes, container) = (wanted.transitions.clone(), *holes, wanted.container);
-        Ok(Score { drawn, transitions, holes, ends, container })
+        Ok(Score { drawn, transitions, holes, reach, container })
     }
 
     fn tag_of(&self, score: &Score) -> String {
@@ -156,7 +156,7 @@ impl Render {
         digest.update(FORMAT.to_le_bytes());
         digest.update(self.edge_settings().preset.as_bytes());
         digest.update(self.edge_settings().crf.to_le_bytes());
-        let how = (score.container, score.ends, score.holes, &score.transitions);
+        let how = (score.container, score.reach, score.holes, &score.transitions);
         digest.update(format!("{how:?}").as_bytes());
         for range in &score.drawn {
             digest.update(range.span.to_string().as_bytes());

@@ -1,11 +1,11 @@
 //! What a request for a cut asks for: strings become types here.
 
-use crate::base::{Error, Kind, Result, Timestamp};
+use crate::base::{Error, Kind, Result};
 use crate::http::extract::{Path, Query};
 use crate::media::cut::transition;
 use crate::media::cut::{Container, Holes, Transition};
 use crate::render::cut::Coding;
-use crate::render::{Ends, MAX_RANGES, Wanted};
+use crate::render::{Ends, MAX_RANGES, Wanted, parse_range};
 use actix_web::HttpRequest;
 use actix_web::http::header;
 
@@ -93,23 +93,6 @@ fn ranges(query: &Query) -> Result<Vec<Ends>> {
         return Err(Error::invalid("too-many-transitions", "transition", "Too many transitions"));
     }
     Ok(ranges)
-}
-
-/// `START,END`; the editor leaves either out for "to the end of what there is".
-fn parse_range(text: &str) -> Result<Ends> {
-    let parts: Vec<&str> = text.split(',').collect();
-    let [start, end] = parts[..] else {
-        return Err(Error::invalid(
-            "invalid-range",
-            "range",
-            "range must be START,END: two times and one comma",
-        ));
-    };
-    let read = |text: &str| match text {
-        "" => Ok(None),
-        text => Timestamp::parse("range", text).map(Some),
-    };
-    Ok((read(start)?, read(end)?))
 }
 
 /// One entry between each range and the next. Those not given, and empty ones, are hard cuts.

@@ -8,7 +8,7 @@ use crate::http::body::{self, Reader};
 use crate::http::error::Document;
 use crate::media::cut::Container;
 use crate::render::bytes::Made;
-use crate::render::smart::{Ends, Prepared};
+use crate::render::smart::{Prepared, Reach};
 use actix_web::HttpRequest;
 use actix_web::http::header;
 use asked::{Asked, Type};
@@ -90,16 +90,16 @@ async fn cut(request: HttpRequest, app: App) -> Answer {
             return body::file(&request, reader(&app), app.rough_cut(wanted).await?, MPEG_TS).await;
         }
         Type::Smart | Type::Copy if asked.receipt => {
-            let receipt = app.smart_receipt(wanted, ends(asked.kind)).await?;
+            let receipt = app.smart_receipt(wanted, reach(asked.kind)).await?;
             let text = serde_json::to_vec(&receipt).map_err(|fault| Error::internal(fault.to_string()))?;
             return Ok(body::made(&request, "application/json", Made::new(text)));
         }
         Type::Copy => {
             let content_type = content_type(wanted.container);
-            let cut = app.smart_cut(wanted, Ends::Keyframes).await?;
+            let cut = app.smart_cut(wanted, Reach::Keyframes).await?;
             return smart(&request, &app, cut, content_type, since).await;
         }
-        Type::Smart => match app.smart_cut(wanted.clone(), Ends::Exact).await {
+        Type::Smart => match app.smart_cut(wanted.clone(), Reach::Exact).await {
             // What cannot be copied is encoded.
             Err(error) if error.code == "unsupported-source" => {}
             cut => return smart(&request, &app, cut?, content_type(wanted.container), since).await,
@@ -118,8 +118,8 @@ fn reader(app: &App) -> Reader {
     Reader { pool: app.pool.clone(), token: app.stop.clone() }
 }
 
-fn ends(kind: Type) -> Ends {
-    if kind == Type::Copy { Ends::Keyframes } else { Ends::Exact }
+fn reach(kind: Type) -> Reach {
+    if kind == Type::Copy { Reach::Keyframes } else { Reach::Exact }
 }
 
 /// A smart cut, with what it holds and what it took in its headers.
