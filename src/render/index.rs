@@ -3,9 +3,11 @@
 use super::Parts;
 use crate::archive::{Key, Product, Segment};
 use crate::base::{Error, Kind, Name, Result, Token};
+use crate::media::cut::plan::Inner;
 use crate::media::index::{FrameIndex, build};
 use crate::media::ts::{CounterProfile, PidCounters};
 use std::io::Read;
+use std::sync::Arc;
 
 /// What is kept; another layout gets another number.
 const PRODUCT: Product<'static> = Product::new("index", 2);
@@ -16,8 +18,10 @@ const MAX_SEGMENT_BYTES: u64 = 1 << 30;
 /// What is known of a segment without reading it.
 #[derive(Debug, Clone)]
 pub struct SegmentIndex {
-    pub index: FrameIndex,
+    /// Without pictures and frames of sound where `inner` stands for them.
+    pub index: Arc<FrameIndex>,
     pub counters: CounterProfile,
+    pub inner: Option<Inner>,
 }
 
 impl SegmentIndex {
@@ -44,7 +48,7 @@ impl SegmentIndex {
             rest = after;
         }
         let counters = CounterProfile { pids, end: u64::from_le_bytes(*end) };
-        Some(Self { index: FrameIndex::decode(rest).ok()?, counters })
+        Some(Self { index: Arc::new(FrameIndex::decode(rest).ok()?), counters, inner: None })
     }
 }
 
@@ -66,6 +70,12 @@ impl Parts {
         Ok(bytes)
     }
 
+    /// The index of one segment.
+    pub(super) fn index(&self, segment: &Segment, token: &Token) -> Result<SegmentIndex> {
+        let index = self.indexes(std::slice::from_ref(segment), token)?.pop();
+        index.ok_or_else(|| Error::internal("a segment without an index"))?
+    }
+
     /// The indexes of segments, from the cache or built now; for each that is damaged, what is wrong with it.
     pub(super) fn indexes(&self, segments: &[Segment], token: &Token) -> Result<Vec<Result<SegmentIndex>>> {
         let keys =
@@ -80,7 +90,8 @@ impl Parts {
             }
             let bytes = self.sidecars.get_or_make(key, token, || {
                 let bytes = self.segment_bytes(segment)?;
-                let index = SegmentIndex { index: build(&bytes)?, counters: CounterProfile::of(&bytes)? };
+                let index = Arc::new(build(&bytes)?);
+                let index = SegmentIndex { index, counters: CounterProfile::of(&bytes)?, inner: None };
                 Ok(index.encode())
             });
             let bytes = match bytes {

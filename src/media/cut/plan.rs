@@ -5,7 +5,10 @@
 //! the span allow, and the pictures left over are encoded anew. A stretch without a keyframe to copy from, and a segment
 //! that may stop early, is encoded whole.
 
+mod inner;
 mod join;
+
+pub use inner::{Inner, Streak, hollow};
 
 use super::sound::{Heard, Sound, SoundFit};
 use crate::base::time::TimeBase;
@@ -26,12 +29,15 @@ pub struct Source<'a> {
     pub joined: bool,
     /// False for a segment that may stop early: nothing of it is copied.
     pub whole: bool,
+    /// Of a segment away from the edges, where `index` has neither its pictures nor its sound.
+    pub inner: Option<&'a Inner>,
 }
 
 impl Source<'_> {
     /// When and on which tick its clock is tied to the wall; `None` without a picture.
     pub fn anchor(&self) -> Option<Anchor> {
-        video(self).ok().map(|track| anchor(self, track))
+        let inner = self.inner.map(|it| Anchor { wall: self.wall, ticks: it.first, base: TimeBase::MPEG });
+        inner.or_else(|| video(self).ok().map(|track| anchor(self, track)))
     }
 }
 
@@ -276,7 +282,8 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
             .map(|track| (track.pid, track.codec, track.sample_rate, track.channels))
             .collect()
     };
-    for source in sources {
+    // Inner ones are of the streams of those around them.
+    for source in sources.iter().filter(|it| it.inner.is_none()) {
         let track = video(source)?;
         if !can_encode(track.codec) {
             return Err(refuse("smart cuts take H.264, HEVC, MPEG-2, VP9 and AV1"));
@@ -293,15 +300,20 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
     Ok(())
 }
 
-/// Every picture of the sources on one clock, on which the first source starts at 0, and the shift that brought each
+/// Every picture of the sources, but those of inner ones, on one clock, on which the first source starts at 0, and the shift that brought each
 /// source there.
 fn candidates(sources: &[Source<'_>], span: Span, joins: &Joins) -> Result<(Vec<Candidate>, Vec<i64>)> {
     let mut joiner = Joiner::new(TimeBase::MPEG);
     let (mut all, mut shifts, mut content_end) = (Vec::<Candidate>::new(), Vec::new(), 0);
     for (number, source) in sources.iter().enumerate() {
-        let track = video(source)?;
-        let anchor = anchor(source, track);
+        let (anchor, last, frame) = source.extent()?;
         let shift = joiner.place(anchor, source.joined, content_end) - anchor.ticks;
+        content_end = last + shift + frame;
+        shifts.push(shift);
+        if source.inner.is_some() {
+            continue;
+        }
+        let track = video(source)?;
         for (unit, it) in track.units.iter().enumerate() {
             let field = it.second_field && unit > 0;
             let place = Place { source: number, unit };
@@ -331,9 +343,6 @@ fn candidates(sources: &[Source<'_>], span: Span, joins: &Joins) -> Result<(Vec<
                 sequence: set.map_or(0, |set| set.hash),
             });
         }
-        let last = track.units.iter().map(|unit| unit.pts).max().unwrap_or(0);
-        content_end = last + shift + frame_ticks(track);
-        shifts.push(shift);
     }
     Ok((all, shifts))
 }
@@ -346,7 +355,8 @@ fn end_of(sources: &[Source<'_>], all: &[Candidate], place: Place, at: i64) -> R
 
 /// Nothing is missing between two pictures that follow each other.
 fn follow(sources: &[Source<'_>], a: &Candidate, b: &Candidate) -> bool {
-    a.place.source == b.place.source || sources[b.place.source].joined
+    // Between them lie inner sources, if any.
+    (a.place.source + 1..=b.place.source).all(|it| sources[it].joined)
 }
 
 impl RangePlan {
@@ -439,8 +449,14 @@ impl RangePlan {
     /// both because their sound does not start and end with their pictures. `apart` says so of the first of these, too.
     fn copy(&mut self, sources: &[Source<'_>], pictures: &[Candidate], edges: (usize, usize), apart: bool) {
         self.copied += pictures.iter().filter(|it| !it.second_field).count() as u64;
+        let mut next = pictures.first().map_or(0, |it| it.place.source);
         for part in pictures.chunk_by(|a, b| a.place.source == b.place.source) {
             let (source, first) = (part[0].place.source, part[0].place.unit);
+            for (number, inner) in (next..source).filter_map(|it| Some((it, sources[it].inner?))) {
+                self.copied += inner.pictures;
+                self.pieces.push(Piece::Whole { source: number });
+            }
+            next = source + 1;
             let units = sources[source].index.video.as_ref().map_or(0, |track| track.units.len());
             let silent = sources[source].index.audio.is_empty();
             let apart = apart && part[0].place == pictures[0].place;

@@ -72,8 +72,14 @@ pub fn run(
     (head, tail): (i64, i64),
 ) -> Result<Option<Run>> {
     let mut starts = Vec::new();
-    let (mut frame, mut end) = (0, None);
+    let (mut frame, mut end, mut inner_pictures) = (0, None, 0);
     for source in &sources[place.clone()] {
+        if let (Some(inner), Some(anchor)) = (source.inner, source.anchor()) {
+            // Its first pictures and its last lie farther inside than a transition reaches.
+            inner_pictures += inner.pictures;
+            end = end.max(Some(anchor.wall_of(inner.last + inner.frame)));
+            continue;
+        }
         let track = video(source)?;
         let Some(anchor) = source.anchor() else { continue };
         frame = frame_ticks(track);
@@ -91,7 +97,7 @@ pub fn run(
     let count_tail = starts.iter().rev().take_while(|it| end - **it <= tail + micros).count();
     Ok(Some(Run {
         sources: place,
-        pictures: starts.len() as u64,
+        pictures: starts.len() as u64 + inner_pictures,
         span: Span::new(first, end),
         frame,
         head: starts[..count_head.min(starts.len())].to_vec(),

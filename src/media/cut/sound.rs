@@ -2,6 +2,7 @@
 
 use super::plan::{Piece, RangePlan, Source};
 use crate::media::index::{AudioCodec, AudioFrame, AudioTrack};
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 /// How sound is fitted to the pictures.
@@ -42,6 +43,22 @@ const PAUSE_TICKS: i64 = 45_000;
 /// Ticks of 90 kHz a frame of sound lasts.
 pub(super) fn duration(track: &AudioTrack) -> i64 {
     i64::from(track.samples_per_frame) * 90_000 / i64::from(track.sample_rate.max(1))
+}
+
+/// Whether a frame at `at` follows one that ends at `reached`: neither repeated nor after a pause.
+pub(super) fn goes_on(reached: i64, at: i64, track: &AudioTrack) -> bool {
+    at + HEARD_TICKS >= reached - duration(track) / 2 && at - reached <= PAUSE_TICKS
+}
+
+/// Frames of one source that follow each other, on the way through planning: one, or all of an inner source.
+#[derive(Debug, Clone, Copy)]
+struct Laid {
+    source: usize,
+    first: usize,
+    count: usize,
+    /// Output times: where the first begins and the last ends.
+    at: i64,
+    until: i64,
 }
 
 /// Frames before one that have to be decoded to get it right.
@@ -87,14 +104,23 @@ impl RangePlan {
         from: usize,
         (start, end): (i64, i64),
     ) {
-        let is_whole = |number| self.pieces[from..].contains(&Piece::Whole { source: number });
-        let whole: Vec<usize> = stretch.clone().filter(|number| is_whole(*number)).collect();
+        let whole: BTreeSet<usize> = self.pieces[from..]
+            .iter()
+            .filter_map(|piece| match piece {
+                Piece::Whole { source } => Some(*source),
+                Piece::Copy { .. } | Piece::Encode { .. } => None,
+            })
+            .collect();
         let mut cursor = self.sound_ends[track].unwrap_or(start);
         for source in stretch {
             let Some(sound) = sources[source].index.audio.get(track) else { continue };
             let shift = self.shifts[source];
             if whole.contains(&source) {
-                cursor = sound.frames.last().map_or(cursor, |frame| frame.pts + shift + duration(sound));
+                let last = match sources[source].inner.and_then(|it| it.sound.get(track)) {
+                    Some(inner) => (inner.frames > 0).then_some(inner.last),
+                    None => sound.frames.last().map(|frame| frame.pts),
+                };
+                cursor = last.map_or(cursor, |last| last + shift + duration(sound));
                 continue;
             }
             let half = duration(sound) / 2;
@@ -117,41 +143,50 @@ impl RangePlan {
         (start, end): (i64, i64),
     ) {
         // Frames in order with their times, runs without a pause apart.
-        let mut runs: Vec<Vec<(usize, usize, i64)>> = Vec::new();
+        let mut runs: Vec<Vec<Laid>> = Vec::new();
         let mut reached = i64::MIN;
         for source in stretch {
             let Some(sound) = sources[source].index.audio.get(track) else { continue };
-            for (number, frame) in sound.frames.iter().enumerate() {
-                let at = frame.pts + self.shifts[source];
+            let (shift, lasts) = (self.shifts[source], duration(sound));
+            let inner = sources[source].inner.and_then(|it| it.sound.get(track)).filter(|it| it.frames > 0);
+            let all = inner.map(|it| {
+                let (at, until) = (it.first + shift, it.last + shift + lasts);
+                Laid { source, first: 0, count: it.frames, at, until }
+            });
+            let single = sound.frames.iter().enumerate().map(|(first, frame)| {
+                let at = frame.pts + shift;
+                Laid { source, first, count: 1, at, until: at + lasts }
+            });
+            for laid in all.into_iter().chain(single) {
                 // What lies before the frames already taken repeats them.
-                if at + HEARD_TICKS < reached.saturating_sub(duration(sound) / 2) {
+                if laid.at + HEARD_TICKS < reached.saturating_sub(lasts / 2) {
                     continue;
                 }
-                if at.saturating_sub(reached) > PAUSE_TICKS {
+                if laid.at.saturating_sub(reached) > PAUSE_TICKS {
                     runs.push(Vec::new());
                 }
                 if let Some(run) = runs.last_mut() {
-                    run.push((source, number, at));
+                    run.push(laid);
                 }
-                reached = at + duration(sound);
+                reached = laid.until;
             }
         }
         for run in runs {
-            let Some((source, _, _)) = run.first() else { continue };
-            let sound = &sources[*source].index.audio[track];
-            let lasts = duration(sound);
-            let first = run.partition_point(|(_, _, at)| at + lasts < start + HEARD_TICKS);
-            let last = run.partition_point(|(_, _, at)| at + HEARD_TICKS <= end);
+            let Some(laid) = run.first() else { continue };
+            let sound = &sources[laid.source].index.audio[track];
+            let first = run.partition_point(|it| it.until < start + HEARD_TICKS);
+            let last = run.partition_point(|it| it.at + HEARD_TICKS <= end);
             if first >= last {
                 continue;
             }
-            let (from, to) = (run[first].2.max(start), (run[last - 1].2 + lasts).min(end));
+            let (from, to) = (run[first].at.max(start), run[last - 1].until.min(end));
             let taken = &run[first.saturating_sub(run_in(sound))..last];
-            for frames in taken.chunk_by(|a, b| a.0 == b.0 && a.1 + 1 == b.1) {
-                let (source, begin) = (frames[0].0, frames[0].1);
-                self.sound.push(Sound { track, source, frames: begin..begin + frames.len() });
+            for frames in taken.chunk_by(|a, b| a.source == b.source && a.first + a.count == b.first) {
+                let (source, begin) = (frames[0].source, frames[0].first);
+                let count: usize = frames.iter().map(|it| it.count).sum();
+                self.sound.push(Sound { track, source, frames: begin..begin + count });
             }
-            self.heard.push(Heard { track, frames: taken.len(), from, to });
+            self.heard.push(Heard { track, frames: taken.iter().map(|it| it.count).sum(), from, to });
             self.sound_ends[track] = Some(to);
         }
     }

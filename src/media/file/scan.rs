@@ -346,6 +346,7 @@ impl FileIndex {
             wall: self.walls[number],
             joined: number > from,
             whole: true,
+            inner: None,
         };
         (from, (from..until).map(source).collect())
     }

@@ -10,11 +10,11 @@ use crate::media::cut::filling::{self, Filling, Look, Stretch};
 use crate::media::cut::mix::{self, Side, mix};
 use crate::media::cut::plan::{Joins, MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, plan_with, refuse};
 use crate::media::cut::sequence::{self, Available, Item, Taken, sequence};
-use crate::media::cut::sound::SoundFit;
+use crate::media::cut::sound::{Sound, SoundFit};
 use crate::media::cut::{Container, Holes, Transition};
 use crate::render::Render;
 use crate::render::index::SegmentIndex;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -145,6 +145,7 @@ impl Composer<'_> {
             self.token.check()?;
             let holes = self.score.holes;
             let range = &mut self.score.drawn[number];
+            range.reach = wanted;
             let indexes = range.indexes(self.render, holes, self.token)?;
             let mut runs = Vec::new();
             let all = range.sources(0..indexes.len(), &indexes);
@@ -203,6 +204,7 @@ impl Composer<'_> {
         let indexes = scene.indexes();
         let sources = range.sources(scene.run.clone(), indexes);
         let sound_fit = fit(self.score.container);
+        let transport = self.score.container == Container::TransportStream;
         let planned = |joins: &Joins| match self.score.reach {
             Reach::Exact => plan_with(&sources, taken.span, self.at, (&self.sound_at, sound_fit), joins),
             Reach::Keyframes => plan_aligned(&sources, taken.span, self.at, &self.sound_at, sound_fit),
@@ -221,14 +223,25 @@ impl Composer<'_> {
             let made = maker.make(planned, self.last_dts)?;
             self.making += since.elapsed();
             file.range(indexes, &made.plan)?;
+            let mut sounds: BTreeMap<usize, Vec<Sound>> = BTreeMap::new();
+            for sound in &made.plan.sound {
+                sounds.entry(sound.source).or_default().push(sound.clone());
+            }
             for (part, samples) in made.parts {
                 match part {
-                    Part::Whole { source } => file.whole(Whole {
-                        segment: &segments[source],
-                        index: &indexes[source],
-                        shift: made.plan.shifts[source],
-                        sound: made.plan.sound.iter().filter(|it| it.source == source).cloned().collect(),
-                    })?,
+                    Part::Whole { source } => {
+                        self.token.check()?;
+                        let (segment, shift) = (&segments[source], made.plan.shifts[source]);
+                        let sound = sounds.remove(&source).unwrap_or_default();
+                        let index = match &indexes[source] {
+                            // Whoever lists samples needs those of inner segments, too.
+                            hollow if hollow.inner.is_some() && !transport => {
+                                &self.render.index(segment, self.token)?
+                            }
+                            index => index,
+                        };
+                        file.whole(Whole { segment, index, shift, sound })?;
+                    }
                     Part::Edge { sources, .. } => file.made(Made {
                         pids: pids(&indexes[sources.start]),
                         program: opened.program(sources.start)?,

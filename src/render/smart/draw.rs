@@ -4,8 +4,8 @@ use crate::archive::{Archive, Item, Segment, SegmentKind, Selection};
 use crate::base::{Error, Kind, Result, Span, Token};
 use crate::media::cut::Holes;
 use crate::media::cut::edge::Elementary;
-use crate::media::cut::plan::{self, Place, Source};
-use crate::media::index::ElementaryReader;
+use crate::media::cut::plan::{self, Place, Source, Streak};
+use crate::media::index::{ElementaryReader, FrameIndex};
 use crate::media::ts::ProgramFacts;
 use crate::render::index::SegmentIndex;
 use crate::render::{Parts, clips};
@@ -21,6 +21,8 @@ pub(super) struct Drawn {
     pub segments: Vec<Segment>,
     /// Whether nothing is missing before each.
     pub joined: Vec<bool>,
+    /// How far transitions reach in from its ends, in microseconds.
+    pub reach: (i64, i64),
 }
 
 impl Drawn {
@@ -48,42 +50,48 @@ impl Drawn {
             segments.push(after);
             joined.push(true);
         }
-        Ok(Self { span, segments, joined })
+        Ok(Self { span, segments, joined, reach: (0, 0) })
     }
 
-    /// The indexes of the segments. Segments that cannot be read are holes from then on.
+    /// The indexes of the segments, those away from the edges in numbers alone. Segments that cannot be read are holes
+    /// from then on.
     ///
     /// # Errors
     /// `damaged-media`, naming the segment, where holes are refused or nothing is left.
     pub fn indexes(&mut self, render: &Parts, holes: Holes, token: &Token) -> Result<Vec<SegmentIndex>> {
-        let indexes = render.indexes(&self.segments, token)?;
-        let (mut kept, mut lost, mut first) = (Vec::new(), false, None);
-        let all = std::mem::take(&mut self.segments).into_iter().zip(std::mem::take(&mut self.joined));
-        for ((segment, joined), index) in all.zip(indexes) {
-            let pictures =
-                |it: &SegmentIndex| it.index.video.as_ref().is_some_and(|track| !track.units.is_empty());
-            let fault = match index {
-                Ok(index) if pictures(&index) => {
-                    kept.push(index);
-                    self.segments.push(segment);
-                    self.joined.push(joined && !lost);
-                    lost = false;
-                    continue;
+        let (mut kept, mut lost, mut first) = (Condensed::new(self.span, self.reach), false, None);
+        let all = std::mem::take(&mut self.segments);
+        let mut joined = std::mem::take(&mut self.joined).into_iter();
+        for batch in all.chunks(BATCH) {
+            let indexes = render.indexes(batch, token)?;
+            for ((segment, index), joined) in batch.iter().zip(indexes).zip(&mut joined) {
+                let pictures =
+                    |it: &SegmentIndex| it.index.video.as_ref().is_some_and(|track| !track.units.is_empty());
+                let fault = match index {
+                    Ok(index) if pictures(&index) => {
+                        let joined = joined && !lost;
+                        kept.push(index, segment, joined);
+                        self.segments.push(segment.clone());
+                        self.joined.push(joined);
+                        lost = false;
+                        continue;
+                    }
+                    Ok(_) => Error::damaged("it holds no picture"),
+                    Err(error) => error,
+                };
+                lost = true;
+                // Those beside the span only lend to it.
+                let inside = segment.start() < self.span.end && segment.end() > self.span.start;
+                if inside && first.is_none() {
+                    let detail =
+                        format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
+                    first = Some(Error { detail, ..fault });
                 }
-                Ok(_) => Error::damaged("it holds no picture"),
-                Err(error) => error,
-            };
-            lost = true;
-            // Those beside the span only lend to it.
-            let inside = segment.start() < self.span.end && segment.end() > self.span.start;
-            if inside && first.is_none() {
-                let detail = format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
-                first = Some(Error { detail, ..fault });
             }
         }
         match first {
-            Some(error) if holes == Holes::Refuse || kept.is_empty() => Err(error),
-            _ => Ok(kept),
+            Some(error) if holes == Holes::Refuse || kept.indexes.is_empty() => Err(error),
+            _ => Ok(kept.indexes),
         }
     }
 
@@ -98,13 +106,7 @@ impl Drawn {
     /// The sources of a plan of some of the segments, which `indexes` are those of.
     pub fn sources<'a>(&self, run: Range<usize>, indexes: &'a [SegmentIndex]) -> Vec<Source<'a>> {
         let all = self.segments[run.clone()].iter().zip(indexes).zip(&self.joined[run]);
-        all.map(|((segment, index), joined)| Source {
-            index: &index.index,
-            wall: segment.start(),
-            joined: *joined,
-            whole: segment.kind() == SegmentKind::Full,
-        })
-        .collect()
+        all.map(|((segment, index), joined)| source(index, segment, *joined)).collect()
     }
 
     /// Takes in the segments to either side up to the closed keyframes around the span.
@@ -134,6 +136,50 @@ impl Drawn {
             self.span.start
         );
         Err(Error::new(Kind::Unsupported, "no-keyframe", detail).with_parameter("type"))
+    }
+}
+
+fn source<'a>(index: &'a SegmentIndex, segment: &Segment, joined: bool) -> Source<'a> {
+    Source {
+        index: &index.index,
+        wall: segment.start(),
+        joined,
+        whole: segment.kind() == SegmentKind::Full,
+        inner: index.inner.as_ref(),
+    }
+}
+
+/// Indexes read at once.
+const BATCH: usize = 64;
+
+/// Indexes in order, those of inner segments reduced to what a plan needs of them: some 200 bytes instead of 10 KB.
+struct Condensed {
+    streak: Streak,
+    indexes: Vec<SegmentIndex>,
+    last: Option<(Segment, bool)>,
+    /// Stands for the inner ones that follow each other, of which the last has this number.
+    hollow: Option<Arc<FrameIndex>>,
+    hollowed: usize,
+}
+
+impl Condensed {
+    fn new(span: Span, reach: (i64, i64)) -> Self {
+        Self { streak: Streak::new(span, reach), indexes: Vec::new(), last: None, hollow: None, hollowed: 0 }
+    }
+
+    fn push(&mut self, index: SegmentIndex, segment: &Segment, joined: bool) {
+        let last = self.indexes.last().zip(self.last.as_ref());
+        let before = last.map(|(index, (segment, joined))| source(index, segment, *joined));
+        let found = self.streak.push(&source(&index, segment, joined), before.as_ref());
+        for (number, inner) in found {
+            let it = &mut self.indexes[number];
+            let same = self.hollow.as_ref().filter(|_| number > 0 && number == self.hollowed + 1);
+            let hollow = same.map_or_else(|| Arc::new(plan::hollow(&it.index)), Arc::clone);
+            (it.index, it.inner, self.hollowed) = (Arc::clone(&hollow), Some(inner), number);
+            self.hollow = Some(hollow);
+        }
+        self.indexes.push(index);
+        self.last = Some((segment.clone(), joined));
     }
 }
 

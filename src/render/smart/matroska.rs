@@ -187,9 +187,7 @@ struct Wrap {
 
 impl Recipe for Wrap {
     fn make(&self, source: Vec<u8>) -> Result<Bytes> {
-        let segments = std::slice::from_ref(&self.whence.segment);
-        let index = self.render.indexes(segments, &self.render.stop)?.pop();
-        let index = index.ok_or_else(|| Error::internal("a segment without an index"))??;
+        let index = self.render.index(&self.whence.segment, &self.render.stop)?;
         let mut reader = SampleReader::new(&source, &index.index, self.in_band);
         let entries = self.whence.entries(&index.index)?;
         let clusters = clusters(&entries, &self.discards, &self.clock, self.in_band);

@@ -100,9 +100,7 @@ struct Extract {
 
 impl Recipe for Extract {
     fn make(&self, source: Vec<u8>) -> Result<Bytes> {
-        let segments = std::slice::from_ref(&self.whence.segment);
-        let index = self.render.indexes(segments, &self.render.stop)?.pop();
-        let index = index.ok_or_else(|| Error::internal("a segment without an index"))??;
+        let index = self.render.index(&self.whence.segment, &self.render.stop)?;
         let mut reader = SampleReader::new(&source, &index.index, self.in_band);
         let mut out = Vec::with_capacity(self.length as usize);
         for entry in self.whence.entries(&index.index)? {

@@ -9,6 +9,7 @@ use crate::media::cut::{Container, Holes};
 use crate::media::index::{AccessUnit, AudioTrack};
 use crate::media::timeline::Anchor;
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// What a cut holds, for people and programs.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -190,9 +191,14 @@ impl Receipt {
         range.see(seen, plan);
         range.encoded_frames += plan.encoded;
         range.hear(audio(sources, plan));
+        let mut whole = BTreeSet::new();
         for piece in &plan.pieces {
             match piece {
-                Piece::Whole { source } => self.sum += sources[*source].index.bytes,
+                Piece::Whole { source } => {
+                    whole.insert(*source);
+                    let source = &sources[*source];
+                    self.sum += source.inner.map_or(source.index.bytes, |it| it.bytes);
+                }
                 Piece::Copy { source, units } => {
                     let copied = &seen.units(*source)[units.clone()];
                     self.add(copied.iter().map(|it| u64::from(it.size)).sum());
@@ -206,7 +212,8 @@ impl Receipt {
                 }
             }
         }
-        for sound in &plan.sound {
+        // The sound of whole segments is in their bytes.
+        for sound in plan.sound.iter().filter(|it| !whole.contains(&it.source)) {
             let track = &sources[sound.source].index.audio[sound.track];
             let packets =
                 track.frames[sound.frames.clone()].iter().map(|it| u64::from(it.size).div_ceil(PAYLOAD));

@@ -55,7 +55,8 @@ impl RangeMaker<'_> {
                 let samples = match &part {
                     Part::Whole { source } => {
                         let units = self.sources[*source].index.video.iter().flat_map(|it| &it.units);
-                        made.last_dts = units.map(|it| it.dts + plan.shifts[*source]).max();
+                        // After inner segments follows one that is not.
+                        made.last_dts = units.map(|it| it.dts + plan.shifts[*source]).max().or(made.last_dts);
                         Vec::new()
                     }
                     Part::Edge { pieces, sources } => {

@@ -121,7 +121,7 @@ fn check(name: &str, b_frames: usize, options: &[(&str, &str)], codec: u32, most
     let read = |unit: usize| segment.picture(Place { source: 0, unit }).unwrap();
     let truth = decoded(codec, (0..units.len()).map(|unit| (units[unit].pts, read(unit))));
     assert_eq!(truth.len(), FRAMES as usize, "{name}");
-    let sources = [Source { index: &segment.1, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &segment.1, wall: ZERO, joined: false, whole: true, inner: None }];
     let settings = EdgeSettings { preset: "veryfast".into(), crf: 12.0 };
     let token = Token::root();
     let maker = RangeMaker { sources: &sources, elementary: &segment, settings: &settings, token: &token };

@@ -3,8 +3,8 @@ use crate::media::cut::sound::SoundFit;
 use crate::media::index::{AudioCodec, AudioFrame, AudioTrack, PictureType};
 use proptest::prelude::*;
 
-const TICKS: i64 = 3_000;
-const ZERO: Timestamp = Timestamp::from_micros(1_731_156_300_437_000);
+pub(super) const TICKS: i64 = 3_000;
+pub(super) const ZERO: Timestamp = Timestamp::from_micros(1_731_156_300_437_000);
 
 /// Coding orders of one GOP of 12 pictures, by their number in display order.
 const ORDERS: [[usize; 12]; 4] = [
@@ -15,7 +15,7 @@ const ORDERS: [[usize; 12]; 4] = [
 ];
 
 /// A segment of `gops` GOPs in the given order; `open` makes every keyframe but the first a recovery point.
-fn index(first: i64, gops: usize, order: usize, open: bool, sound: bool) -> FrameIndex {
+pub(super) fn index(first: i64, gops: usize, order: usize, open: bool, sound: bool) -> FrameIndex {
     let mut units = Vec::new();
     for gop in 0..gops {
         for (place, shown) in ORDERS[order].iter().enumerate() {
@@ -142,6 +142,7 @@ proptest! {
             wall: wall(number),
             joined: number > 0 && hole != Some(number),
             whole: broken != Some(number),
+            inner: None,
         }).collect();
         let span = Span::new(ZERO + from, ZERO + (from + length));
         let wanted: usize = (0..count).map(|segment| {
@@ -194,6 +195,7 @@ proptest! {
             wall: ZERO + TimeBase::MPEG.micros(number as i64 * 36 * TICKS),
             joined: number > 0,
             whole: true,
+            inner: None,
         }).collect();
         let (mut at, mut ends) = (180_000, Vec::new());
         for (from, length) in cuts {
@@ -210,7 +212,7 @@ proptest! {
 fn the_end_keeps_what_its_references_allow() {
     // Decoded 0 3 1 2 6 4 5 …; the first five pictures: 0 3 1 2 stay, 4 needs 6 and is encoded.
     let index = index(900_000, 1, 1, false, false);
-    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true, inner: None }];
     let plan = plan(&sources, Span::new(ZERO, ZERO + 166_000), 0, &[], SoundFit::Nearest).unwrap();
     let encode =
         Piece::Encode { frames: vec![Place { source: 0, unit: 5 }], from: Place { source: 0, unit: 0 } };
@@ -280,6 +282,7 @@ proptest! {
             wall: ZERO + TimeBase::MPEG.micros(number as i64 * 36 * TICKS),
             joined: number > 0,
             whole: true,
+            inner: None,
         }).collect();
         let span = Span::new(ZERO + from, ZERO + (from + length));
         let anchor = Anchor { wall: ZERO, ticks: 0, base: TimeBase::MPEG };
@@ -331,7 +334,7 @@ fn a_gradual_refresh_is_decoded_from_where_it_is_through() {
             _ => UnitClass::Other,
         };
     }
-    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true, inner: None }];
     let cut = |from: i64| {
         plan(&sources, Span::new(ZERO + from, ZERO + 1_100_000), 0, &[], SoundFit::Nearest).unwrap()
     };
@@ -344,7 +347,7 @@ fn a_gradual_refresh_is_decoded_from_where_it_is_through() {
     // Without anything before it, the pictures until then cannot be shown.
     let mut later = index.clone();
     later.video.as_mut().unwrap().units.drain(..12);
-    let sources = [Source { index: &later, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &later, wall: ZERO, joined: false, whole: true, inner: None }];
     let it = plan(&sources, Span::new(ZERO, ZERO + 1_000_000), 0, &[], SoundFit::Nearest).unwrap();
     assert_eq!((it.encoded, it.first.unit), (13, 11));
 }
@@ -353,7 +356,7 @@ fn a_gradual_refresh_is_decoded_from_where_it_is_through() {
 fn a_barred_join_is_not_tried_again() {
     let class = UnitClass::RecoveryPoint { frames: 0 };
     let index = open_groups(900_000, 4, 2, VideoCodec::H264, class, true);
-    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true, inner: None }];
     let span = Span::new(ZERO + 100_000, ZERO + 1_600_000);
     let mut joins = Joins::default();
     let mut starts = Vec::new();
@@ -386,7 +389,7 @@ fn pictures_of_another_format_are_encoded_by_themselves() {
         });
     }
     track.units[12..].iter_mut().for_each(|unit| unit.parameter_set = 1);
-    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: false }];
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: false, inner: None }];
     let plan = plan(&sources, Span::new(ZERO, ZERO + 10_000_000), 0, &[], SoundFit::Nearest).unwrap();
     let counts = plan.pieces.iter().map(|piece| match piece {
         Piece::Encode { frames, from } => (from.unit, frames.len()),
