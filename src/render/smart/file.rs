@@ -90,20 +90,43 @@ impl Layout {
         Ok(bytes)
     }
 
-    /// Exactly `length` bytes from `offset`, which lie within the file.
+    /// Lets go of a part that was read to its end: whoever reads on needs the next one.
+    fn done(&self, at: usize) {
+        let mut last = self.last.lock();
+        if last.as_ref().is_some_and(|(number, _)| *number == at) {
+            *last = None;
+        }
+    }
+
+    /// `count` bytes of a part from `skip` on.
+    fn slice(&self, at: usize, skip: usize, count: usize) -> Result<Bytes> {
+        let bytes = self.part(at)?;
+        let end = skip + count;
+        if end == bytes.len() {
+            self.done(at);
+        }
+        Ok(bytes.slice(skip..end))
+    }
+
+    /// Exactly `length` bytes from `offset`, which lie within the file; those of one part without a copy.
     pub fn read_at(&self, offset: u64, length: usize) -> Result<Bytes> {
-        let mut out = BytesMut::with_capacity(length);
         let mut at = self.ends.partition_point(|end| *end <= offset);
         let mut from = offset;
+        if let Some(end) = self.ends.get(at)
+            && offset + length as u64 <= *end
+        {
+            let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
+            return self.slice(at, (offset - begin) as usize, length);
+        }
+        let mut out = BytesMut::with_capacity(length);
         while out.len() < length {
             if at >= self.parts.len() {
                 return Err(Error::internal("a read beyond the end of a cut"));
             }
             let begin = at.checked_sub(1).map_or(0, |before| self.ends[before]);
-            let bytes = self.part(at)?;
             let skip = (from - begin) as usize;
-            let count = (bytes.len() - skip).min(length - out.len());
-            out.extend_from_slice(&bytes[skip..skip + count]);
+            let count = (self.parts[at].length as usize - skip).min(length - out.len());
+            out.extend_from_slice(&self.slice(at, skip, count)?);
             from += count as u64;
             at += 1;
         }
