@@ -236,7 +236,7 @@ impl Default for Cut {
         Self {
             preset: "ultrafast".into(),
             crf: 12,
-            edge_preset: "veryfast".into(),
+            edge_preset: "ultrafast".into(),
             edge_crf: 18,
             edge_cache: ByteSize(64 << 20),
             webm_speed: 7,
