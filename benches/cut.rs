@@ -1,9 +1,12 @@
-//! A full cut of 60 s of 720p beside the ffmpeg program doing the same.
+//! Cuts of 720p: smart ones beside the floor of their edges and beside smartcut, full ones beside the ffmpeg program.
 //!
-//! The ends lie off the keyframes; both read the same segments: CPU time and wall, as configured (ultrafast, crf 12) and lossless. `cargo bench --bench cut`.
+//! The ends lie off the keyframes. Of a full cut of 60 s both read the same segments: CPU time and wall, as configured
+//! (ultrafast, crf 12) and lossless. `cargo bench --bench cut [-- smart | beside | full]`.
 #![allow(clippy::disallowed_methods)]
 
 mod common;
+#[path = "cut/smart.rs"]
+mod smart;
 
 use common::process;
 use common::{CHANNEL, Outcome, heads, line, median, millis};
@@ -32,7 +35,20 @@ fn main() -> std::process::ExitCode {
 
 fn bench() -> Outcome<()> {
     let root = common::archive()?;
-    let clips = common::clips(&root, "720p")?;
+    if common::wanted("smart") {
+        smart::cost(&root)?;
+    }
+    if common::wanted("beside") {
+        smart::beside_smartcut(&root)?;
+    }
+    if common::wanted("full") {
+        full(&root)?;
+    }
+    Ok(())
+}
+
+fn full(root: &Path) -> Outcome<()> {
+    let clips = common::clips(root, "720p")?;
     let ffmpeg = common::ffmpeg();
     println!("Full cut of 60 s, 720p, off the keyframes; medians of {ROUNDS} rounds");
     heads("", &["CPU s", "x CPU", "wall s", "x wall", "MiB"]);
@@ -50,7 +66,7 @@ fn bench() -> Outcome<()> {
                 let output = Path::new(env!("CARGO_TARGET_TMPDIR"))
                     .join(format!("bench-cut-{}.ts", std::process::id()));
                 let mut command = match (own, ffmpeg) {
-                    (true, _) => moviola(&root, crf, *threads, &output),
+                    (true, _) => moviola(root, crf, *threads, &output),
                     (false, Some(program)) => peer(program, &clips, crf, *threads, &output),
                     (false, None) => continue,
                 };

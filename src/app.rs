@@ -47,6 +47,7 @@ pub fn build(config: Config) -> Result<Render> {
         let detail = "no archive is configured: use --archive DIR, MOVIOLA_ARCHIVE or the key archive";
         return Err(Error::invalid("no-archive", "archive", detail));
     }
+    use_small_pages();
     let metrics = Metrics::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
@@ -63,6 +64,12 @@ pub fn build(config: Config) -> Result<Render> {
     let sidecars = Sidecars::open(&directory, limits, metrics.clone());
     let smart = SmartCache::default();
     Ok(Render::new(Parts { archive, sidecars, smart, pool, config, metrics, stop }))
+}
+
+/// Encoders ask for huge pages for each of their pictures, which rounds every one up to 2 MiB: 5 MiB of 78 in a smart cut of
+/// 720p, and no time is won by it. Kernels that know no huge pages refuse.
+fn use_small_pages() {
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
 }
 
 /// The records of jobs inside an archive; hidden, so that they are never listed.

@@ -70,17 +70,23 @@ impl Parts {
         Ok(bytes)
     }
 
-    /// The index of one segment.
+    /// The index of one segment among many that are gone through.
     pub(super) fn index(&self, segment: &Segment, token: &Token) -> Result<SegmentIndex> {
-        let index = self.indexes(std::slice::from_ref(segment), token)?.pop();
+        let index = self.indexes(std::slice::from_ref(segment), false, token)?.pop();
         index.ok_or_else(|| Error::internal("a segment without an index"))?
     }
 
-    /// The indexes of segments, from the cache or built now; for each that is damaged, what is wrong with it.
-    pub(super) fn indexes(&self, segments: &[Segment], token: &Token) -> Result<Vec<Result<SegmentIndex>>> {
+    /// The indexes of segments, from the cache or built now; for each that is damaged, what is wrong with it. If `hold`,
+    /// those read from the disk stay in memory.
+    pub(super) fn indexes(
+        &self,
+        segments: &[Segment],
+        hold: bool,
+        token: &Token,
+    ) -> Result<Vec<Result<SegmentIndex>>> {
         let keys =
             segments.iter().map(|it| Key::of(&self.archive, it, PRODUCT)).collect::<Result<Vec<_>>>()?;
-        let kept = self.sidecars.get_many(&keys);
+        let kept = if hold { self.sidecars.get_many(&keys) } else { self.sidecars.pass_many(&keys) };
         let mut indexes = Vec::with_capacity(segments.len());
         for ((segment, key), kept) in segments.iter().zip(&keys).zip(kept) {
             token.check()?;

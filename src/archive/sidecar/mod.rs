@@ -143,13 +143,23 @@ impl Sidecars {
     /// The bytes put under each of `keys`, in their order. Neighbours of one hour and product cost one opening
     /// of one file, or none where memory has them.
     pub fn get_many(&self, keys: &[Key<'_>]) -> Vec<Option<Bytes>> {
+        self.find(keys, true)
+    }
+
+    /// [`Self::get_many`] for who goes through so many that they would push out what others come back for: nothing more
+    /// is held in memory afterwards.
+    pub fn pass_many(&self, keys: &[Key<'_>]) -> Vec<Option<Bytes>> {
+        self.find(keys, false)
+    }
+
+    fn find(&self, keys: &[Key<'_>], hold: bool) -> Vec<Option<Bytes>> {
         let mut all = Vec::with_capacity(keys.len());
         for keys in keys.chunk_by(Key::same_pack) {
             let Some(first) = keys.first() else { continue };
             let pack = self.shelf.pack(&first.pack());
             let wanted: Vec<_> = keys.iter().map(wanted).collect();
             let mut found = Found::default();
-            if let Err(fault) = pack.find(&self.path(&pack), &wanted, &mut found) {
+            if let Err(fault) = pack.find(&self.path(&pack), &wanted, hold, &mut found) {
                 self.fault("read", &fault);
             }
             self.shelf.weigh(&pack);

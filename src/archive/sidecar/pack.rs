@@ -118,11 +118,17 @@ impl Pack {
         state.table.get(wanted.name).filter(|row| row.stamp == wanted.stamp)?.bytes.clone()
     }
 
-    /// Finds `wanted`, in memory or in the file at `path`. What was read is held from now on.
+    /// Finds `wanted`, in memory or in the file at `path`. What was read is held from now on if `hold`.
     ///
     /// # Errors
     /// Where the file cannot be read; that there is none is no error. What memory held is in `found` all the same.
-    pub(super) fn find(&self, path: &Path, wanted: &[Wanted<'_>], found: &mut Found) -> Result<()> {
+    pub(super) fn find(
+        &self,
+        path: &Path,
+        wanted: &[Wanted<'_>],
+        hold: bool,
+        found: &mut Found,
+    ) -> Result<()> {
         found.bytes.resize(wanted.len(), None);
         let mut missing = Vec::new();
         {
@@ -199,7 +205,9 @@ impl Pack {
         }
         self.update(|state| {
             for (index, place, bytes) in read {
-                state.settle(identity, wanted[index].name, place, bytes.as_ref());
+                if hold || bytes.is_none() {
+                    state.settle(identity, wanted[index].name, place, bytes.as_ref());
+                }
                 match bytes {
                     Some(_) => found.from_disk += 1,
                     None => found.damaged += 1,

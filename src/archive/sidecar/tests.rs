@@ -94,6 +94,25 @@ fn gives_back_what_was_put_now_and_after_a_restart() {
 }
 
 #[test]
+fn going_through_many_entries_pushes_nothing_out_of_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..50).map(|at| format!("{at}.ts")).collect();
+    let keys: Vec<_> = names.iter().map(|name| key(name)).collect();
+    let bytes = |at: usize| Bytes::from(vec![at as u8; 1000]);
+    let first = open(dir.path(), BIG);
+    keys.iter().enumerate().for_each(|(at, key)| assert!(first.put(key, bytes(at))));
+    let cache = open(dir.path(), BIG);
+    assert_eq!(cache.get(&keys[7]), Some(bytes(7)));
+    let weight = cache.shelf.weight();
+    for _ in 0..2 {
+        let expected: Vec<_> = (0..50).map(|at| Some(bytes(at))).collect();
+        assert_eq!(cache.pass_many(&keys), expected);
+    }
+    assert_eq!(cache.shelf.weight(), weight);
+    assert_eq!(reads(&cache), [2, 1 + 49 + 49, 0], "the one that is held, the others twice");
+}
+
+#[test]
 fn many_entries_of_all_sizes_come_together_and_in_order() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..300).map(|at| format!("{at:0width$}.ts", width = 1 + at % 240)).collect();

@@ -62,8 +62,10 @@ impl Drawn {
         let (mut kept, mut lost, mut first) = (Condensed::new(self.span, self.reach), false, None);
         let all = std::mem::take(&mut self.segments);
         let mut joined = std::mem::take(&mut self.joined).into_iter();
+        // Those of a short range are asked for again when its ends are moved.
+        let hold = all.len() <= BATCH;
         for batch in all.chunks(BATCH) {
-            let indexes = render.indexes(batch, token)?;
+            let indexes = render.indexes(batch, hold, token)?;
             for ((segment, index), joined) in batch.iter().zip(indexes).zip(&mut joined) {
                 let pictures =
                     |it: &SegmentIndex| it.index.video.as_ref().is_some_and(|track| !track.units.is_empty());

@@ -198,8 +198,8 @@ fn picture_track(movie: &Movie, record: Vec<u8>, in_band: bool) -> Result<Track>
 /// A frame of sound in the making of its track.
 #[derive(Debug, Clone, Copy)]
 struct Frame {
-    part: usize,
-    entry: usize,
+    part: u32,
+    entry: u32,
     at: i64,
     samples: u16,
 }
@@ -222,16 +222,17 @@ impl SoundTrack {
         let mut frames = Vec::new();
         for (part, it) in movie.parts.iter().enumerate() {
             for (entry, it) in it.entries.iter().enumerate().filter(|it| it.1.track == track) {
+                let (part, entry) = (part as u32, entry as u32);
                 frames.push(Frame { part, entry, at: it.at, samples: it.samples });
             }
         }
-        let mut windows: Vec<(Vec<Frame>, Window)> = Vec::new();
+        let mut windows: Vec<(&[Frame], Window)> = Vec::new();
         let mut rest = &frames[..];
         for window in &movie.windows[number] {
             let (now, later) = rest
                 .split_at_checked(window.frames)
                 .ok_or_else(|| Error::internal("a window of sound without its frames"))?;
-            windows.push((now.to_vec(), *window));
+            windows.push((now, *window));
             rest = later;
         }
         if !rest.is_empty() {
@@ -250,8 +251,8 @@ impl SoundTrack {
                     counted = window.from;
                 }
                 for _ in 0..MOST_DROPPED {
-                    let Some(last) = earlier.last().filter(|it| {
-                        earlier.len() > 1 && matches!(movie.parts[it.part].samples, Samples::Held(_))
+                    let Some((last, rest)) = earlier.split_last().filter(|(it, rest)| {
+                        !rest.is_empty() && matches!(movie.parts[it.part as usize].samples, Samples::Held(_))
                     }) else {
                         break;
                     };
@@ -261,7 +262,7 @@ impl SoundTrack {
                     }
                     counted -= lasts(last.samples);
                     dropped.push((last.part, last.entry));
-                    earlier.pop();
+                    *earlier = rest;
                 }
                 let ends = earlier.last().map_or(before.from, |it| it.at + lasts(it.samples));
                 before.to = ends.min(window.from).max(before.from);
@@ -273,7 +274,7 @@ impl SoundTrack {
         }
         dropped.sort_unstable();
         for (part, entry) in dropped.into_iter().rev() {
-            movie.parts[part].entries.remove(entry);
+            movie.parts[part as usize].entries.remove(entry as usize);
         }
         let (mut steps, mut edits, mut position) = (Vec::new(), Vec::new(), 0i64);
         let mut cursor = movie.start;

@@ -52,10 +52,10 @@ pub struct Cost {
 }
 
 /// Seconds of one core that a picture element takes to decode, and to encode with the edges' settings and x264's preset
-/// `veryfast`. Measured as user time on a cloud machine's Xeon: 300 pictures of 720p of FFmpeg's testsrc2 (3.7 Mbit/s) take
-/// 0.84 s and 2.4 s. Other machines, codecs and presets differ, mostly by less than a factor of three.
-const DECODING: f64 = 3.0e-9;
-const ENCODING: f64 = 8.8e-9;
+/// `ultrafast`. Measured as user time on a cloud machine's Xeon: 300 pictures of 720p of FFmpeg's testsrc2 (3.7 Mbit/s) take
+/// 0.74 s and 0.87 s. Other machines, codecs and presets differ, mostly by less than a factor of three.
+const DECODING: f64 = 2.7e-9;
+const ENCODING: f64 = 3.1e-9;
 
 /// Bytes of a transport stream beside a byte of what it carries, with packets that are not full.
 const OVERHEAD: f64 = 1.06;
