@@ -8,8 +8,8 @@ use std::ops::Range;
 /// How sound is fitted to the pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SoundFit {
-    /// The container cannot trim: a frame counts when at least half of it is heard. The sound of whole segments is not
-    /// named in the plan.
+    /// The container cannot trim: a frame counts when at least half of it is heard, and where that is none of the
+    /// output's first range, the one most of which is. The sound of whole segments is not named in the plan.
     Nearest,
     /// The container trims to the sample: every frame that is heard in part, and those before that a decoder needs to
     /// get the first right. All are named in the plan, and what is heard of them.
@@ -111,8 +111,8 @@ impl RangePlan {
                 Piece::Copy { .. } | Piece::Encode { .. } => None,
             })
             .collect();
-        let mut cursor = self.sound_ends[track].unwrap_or(start);
-        for source in stretch {
+        let mut ends = self.sound_ends[track];
+        for source in stretch.clone() {
             let Some(sound) = sources[source].index.audio.get(track) else { continue };
             let shift = self.shifts[source];
             if whole.contains(&source) {
@@ -120,19 +120,44 @@ impl RangePlan {
                     Some(inner) => (inner.frames > 0).then_some(inner.last),
                     None => sound.frames.last().map(|frame| frame.pts),
                 };
-                cursor = last.map_or(cursor, |last| last + shift + duration(sound));
+                ends = last.map(|last| last + shift + duration(sound)).or(ends);
                 continue;
             }
             let half = duration(sound) / 2;
             let place = |frame: &AudioFrame| frame.pts + shift;
+            // What was short of a range before is less than a frame; silence longer than that stays.
+            let cursor = ends.map_or(start, |ends| ends.max(start - duration(sound)));
             let skip = sound.frames.iter().take_while(|frame| place(frame) < cursor - half).count();
             let take = sound.frames[skip..].iter().take_while(|frame| place(frame) + half < end).count();
             if let Some(frame) = sound.frames[skip..skip + take].last() {
-                cursor = place(frame) + duration(sound);
+                ends = Some(place(frame) + duration(sound));
                 self.sound.push(Sound { track, source, frames: skip..skip + take });
             }
         }
-        self.sound_ends[track] = Some(cursor);
+        self.sound_ends[track] = ends.or_else(|| self.lay_one(track, sources, stretch, (start, end)));
+    }
+
+    /// Of an output so short that less than half of every frame is heard, one is taken all the same: players find fault
+    /// with a stream in which there is nothing. Where it ends; `None` when nothing is heard.
+    fn lay_one(
+        &mut self,
+        track: usize,
+        sources: &[Source<'_>],
+        stretch: Range<usize>,
+        (start, end): (i64, i64),
+    ) -> Option<i64> {
+        let frames = stretch.filter_map(|source| {
+            let sound = sources[source].index.audio.get(track)?;
+            let shift = self.shifts[source];
+            let heard = move |(number, frame): (usize, &AudioFrame)| {
+                let (from, to) = (frame.pts + shift, frame.pts + shift + duration(sound));
+                (to.min(end) - from.max(start), source, number, to)
+            };
+            sound.frames.iter().enumerate().map(heard).max_by_key(|it| it.0)
+        });
+        let (_, source, frame, to) = frames.max_by_key(|it| it.0).filter(|it| it.0 >= HEARD_TICKS)?;
+        self.sound.push(Sound { track, source, frames: frame..frame + 1 });
+        Some(to)
     }
 
     fn lay_covering(

@@ -5,21 +5,14 @@
 //! slice headers and the picture parameter set change; coded macroblocks are not touched.
 
 use super::h264::{self, OrderCount, SliceHeader, Sps, kind};
-use super::{BitReader, BitWriter, escape, unescape, without_trailing_zeros};
-
-/// What the encoder's picture parameter set says about slice headers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct OwnPicture {
-    arithmetic: bool,
-    order_present: bool,
-    deblocking: bool,
-}
+use super::slice::{Mirror, Syntax};
+use super::{escape, unescape, without_trailing_zeros};
 
 /// How the encoder's pictures are put under the source's set.
 #[derive(Debug, Clone)]
 pub struct Adoption {
     own: Sps,
-    picture: OwnPicture,
+    picture: Syntax,
     source: Sps,
     pps_id: u8,
     /// The rewritten picture parameter set, a NAL unit without start code.
@@ -31,53 +24,15 @@ pub struct Adoption {
 pub struct Numbers {
     /// Pictures before it in the sequence that are referred to.
     pub frame_num: u32,
-    /// Its picture order count, from 0 at the IDR picture.
+    /// Its picture order count, that of the top field, from 0 at the IDR picture.
     pub order: u32,
-    /// Of the bottom field, more than that of the top field: 1, -1, or 0 for frames without an order of fields.
+    /// Of the bottom field, more than that of the top field.
     pub bottom: i32,
     pub idr_pic_id: u32,
     /// False makes it a picture nothing refers to.
     pub reference: bool,
-}
-
-/// Reads from one unit what it writes into the other.
-struct Mirror<'a> {
-    from: BitReader<'a>,
-    to: BitWriter,
-}
-
-impl Mirror<'_> {
-    fn flag(&mut self) -> Option<bool> {
-        let value = self.from.flag()?;
-        self.to.flag(value);
-        Some(value)
-    }
-
-    fn ue(&mut self) -> Option<u32> {
-        let value = self.from.ue()?;
-        self.to.ue(value);
-        Some(value)
-    }
-
-    fn se(&mut self) -> Option<()> {
-        let value = self.from.se()?;
-        self.to.se(value);
-        Some(())
-    }
-
-    /// The rest of the unit, which ends in a stop bit and zeros.
-    fn rest(mut self) -> Option<Vec<u8>> {
-        while self.from.left() >= 8 {
-            let byte = self.from.byte(8)?;
-            self.to.bytes(&[byte]);
-        }
-        let left = self.from.left() as u32;
-        let last = self.from.bits(left)?;
-        self.to.bits(last, left);
-        let mut out = self.to.finish();
-        out.truncate(without_trailing_zeros(&out).len());
-        Some(out)
-    }
+    /// An IDR picture that is kept as a long-term reference, without a number that tells it from others.
+    pub long_term: bool,
 }
 
 impl Adoption {
@@ -103,30 +58,17 @@ impl Adoption {
             return None;
         }
         let content = unescape(own_pps, &mut scratch);
-        let (header, rest) = content.split_first()?;
-        let mut bits = BitReader::new(rest);
-        bits.ue()?;
-        bits.ue()?;
-        let after_ids = bits;
-        let (arithmetic, order_present) = (bits.flag()?, bits.flag()?);
-        bits.ue_to(0)?; // num_slice_groups_minus1
-        bits.ue()?;
-        bits.ue()?;
-        let weighted = bits.flag()?;
-        bits.bits(2)?;
-        for _ in 0..3 {
-            bits.se()?; // QP and QS to begin with, difference of chroma's
-        }
-        let (deblocking, _, redundant) = (bits.flag()?, bits.flag()?, bits.flag()?);
-        if weighted || redundant {
-            return None;
-        }
-        let mut mirror = Mirror { from: after_ids, to: BitWriter::default() };
-        mirror.to.bits((*header).into(), 8);
+        let picture = Syntax::parse(content).filter(|it| !it.weighted[0] && !it.redundant)?;
+        let mut mirror = Mirror::new(content, *content.first()?);
+        mirror.from.ue()?;
+        mirror.from.ue()?;
         mirror.to.ue(pps_id.into());
         mirror.to.ue(source.id.into());
+        mirror.flag()?;
+        // bottom_field_pic_order_in_frame_present_flag: the fields may have counts of their own.
+        mirror.from.flag()?;
+        mirror.to.flag(true);
         let picture_set = escape(&mirror.rest()?);
-        let picture = OwnPicture { arithmetic, order_present, deblocking };
         Some(Self { own, picture, source, pps_id, picture_set })
     }
 
@@ -140,8 +82,7 @@ impl Adoption {
             return None;
         }
         let keeps = importance != 0 && numbers.reference;
-        let mut it = Mirror { from: BitReader::new(&content[1..]), to: BitWriter::default() };
-        it.to.bits(if keeps { content[0].into() } else { (content[0] & 0x9f).into() }, 8);
+        let mut it = Mirror::new(content, if keeps { content[0] } else { content[0] & 0x9f });
         it.ue()?;
         let intra = match it.ue()? % 5 {
             0 => false,
@@ -170,47 +111,26 @@ impl Adoption {
         }
         if let OrderCount::Sent { lsb_bits } = self.source.order {
             it.to.bits(numbers.order, lsb_bits);
-            if self.picture.order_present {
-                it.to.se(numbers.bottom);
-            }
+            it.to.se(numbers.bottom);
         }
         if !intra {
             if it.flag()? {
                 it.ue()?; // num_ref_idx_l0_active_minus1
             }
-            if it.flag()? {
-                while it.ue()? != 3 {
-                    it.ue()?;
-                }
-            }
+            it.modification()?;
         }
         if importance != 0 {
-            self.marking(&mut it, idr, keeps)?;
+            self.marking(&mut it, idr, (keeps, numbers.long_term))?;
         }
-        if self.picture.arithmetic && !intra {
-            it.ue()?; // cabac_init_idc
-        }
-        it.se()?; // slice_qp_delta
-        if self.picture.deblocking && it.ue()? != 1 {
-            it.se()?;
-            it.se()?;
-        }
-        if !self.picture.arithmetic {
-            return Some(escape(&it.rest()?));
-        }
-        // Arithmetic code begins at a byte, after ones.
-        while !it.from.left().is_multiple_of(8) {
-            it.from.flag()?;
-        }
-        it.to.align_with_ones();
-        Some(escape(&it.rest()?))
+        it.finish(&self.picture, intra).map(|it| escape(&it))
     }
 
     /// dec_ref_pic_marking( ) (§7.3.3.3); left out of a picture that is no longer referred to.
-    fn marking(&self, it: &mut Mirror<'_>, idr: bool, keeps: bool) -> Option<()> {
+    fn marking(&self, it: &mut Mirror<'_>, idr: bool, (keeps, long_term): (bool, bool)) -> Option<()> {
         if idr {
-            it.flag()?;
-            it.flag()?;
+            it.flag()?; // no_output_of_prior_pics_flag
+            it.from.flag()?;
+            it.to.flag(long_term);
             return Some(());
         }
         if !keeps {
@@ -234,23 +154,61 @@ impl Adoption {
         Some(())
     }
 
-    /// frame_num, order and use of `count` pictures in the order of decoding, which is that of display, the first an
-    /// IDR picture; such that `next`, which is none, follows on. `None` when no numbers do that.
-    pub fn numbers(&self, count: usize, next: Option<&SliceHeader>) -> Option<Vec<(u32, u32, bool)>> {
+    /// Numbers of `count` pictures in the order of decoding, which is that of display, the first an IDR picture; such
+    /// that `next`, which is none, follows on. `bottom` is 1 or -1 where the top or the bottom field is shown first, 0 for
+    /// frames without an order of fields. `None` when no numbers do that.
+    pub fn numbers(
+        &self,
+        count: usize,
+        next: Option<&SliceHeader>,
+        bottom: i32,
+        idr_pic_id: u32,
+    ) -> Option<Vec<Numbers>> {
         let turn = 1u64 << self.source.frame_num_bits;
         let frame_num = |at: usize| (at as u64 % turn) as u32;
         let last = count.checked_sub(1)?;
-        // Were the last one referred to, the next would have to have another number than it.
-        let spare = next.is_some_and(|it| it.frame_num == frame_num(last));
-        if spare && last == 0 {
+        // Were the last one referred to, the next would have to have another number than it. A lone one is told apart as
+        // a long-term reference.
+        let equal = next.is_some_and(|it| it.frame_num == frame_num(last));
+        let (spare, long_term) = (equal && last > 0, equal && last == 0);
+        let mut orders = Orders { counts: (0..count as u64).map(|at| 2 * at).collect(), lift: 0 };
+        if let (OrderCount::Sent { lsb_bits }, Some(next)) = (self.source.order, next) {
+            orders = Orders::before(count, spare, next.order_lsb.into(), 1 << lsb_bits)?;
+        }
+        // Lifting the top field says that the bottom field is shown first.
+        if orders.lift > 0 && bottom > 0 {
             return None;
         }
-        let mut orders: Vec<u64> = (0..count as u64).map(|at| 2 * at).collect();
-        if let (OrderCount::Sent { lsb_bits }, Some(next)) = (self.source.order, next) {
-            orders = orders_before(count, spare, next.order_lsb.into(), 1 << lsb_bits)?;
+        let numbers = orders.counts.iter().enumerate().map(|(at, order)| Numbers {
+            frame_num: frame_num(at),
+            order: (order + orders.lift) as u32,
+            bottom: if orders.lift > 0 { -(orders.lift as i32) } else { bottom },
+            idr_pic_id,
+            reference: !spare || at != last,
+            long_term,
+        });
+        Some(numbers.collect())
+    }
+}
+
+/// Picture order counts of pictures before one that has a count of its own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Orders {
+    counts: Vec<u64>,
+    /// How much more the top field of each has than the bottom field, from which the picture's own count comes (§8.2.1).
+    /// The next picture's count is told beside that of the last top field, which is not bound to begin at 0.
+    lift: u64,
+}
+
+impl Orders {
+    /// Rising counts from 0, such that a picture whose count has the low bits `lsb` comes after them all.
+    fn before(count: usize, spare: bool, lsb: u64, turn: u64) -> Option<Self> {
+        if let Some(counts) = orders_before(count, spare, lsb, turn) {
+            return Some(Self { counts, lift: 0 });
         }
-        let all = orders.into_iter().enumerate();
-        Some(all.map(|(at, order)| (frame_num(at), order as u32, !spare || at != last)).collect())
+        let counts: Vec<u64> = (0..count as u64).map(|at| 2 * at).collect();
+        let next = counts.last()? + 1;
+        Some(Self { counts, lift: (lsb + turn - next % turn) % turn })
     }
 }
 
@@ -285,30 +243,43 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_follows_is_shown_after(count in 3usize..200, spare in any::<bool>(), bits in 4u32..16, lsb in any::<u64>()) {
-            let turn = 1u64 << bits;
-            let lsb = lsb % turn;
-            let orders = orders_before(count, spare, lsb, turn).unwrap();
-            prop_assert_eq!((orders.len(), orders[0]), (count, 0));
-            prop_assert!(orders.windows(2).all(|pair| pair[0] < pair[1] && pair[1] - pair[0] < turn / 2));
-            let before = orders[count - 1 - usize::from(spare)];
-            // §8.2.1.1, of the reference picture before.
-            let (msb, low) = (before - before % turn, before % turn);
-            let next = if lsb < low && low - lsb >= turn / 2 {
-                (msb + turn + lsb) as i64
-            } else if lsb > low && lsb - low > turn / 2 {
-                msb as i64 - turn as i64 + lsb as i64
-            } else {
-                (msb + lsb) as i64
+        fn what_follows_is_shown_after(count in 1usize..200, spare in any::<bool>(), bits in 4u32..16, lsb in any::<u64>()) {
+            let turn = 1i64 << bits;
+            let lsb = (lsb % turn as u64) as i64;
+            let spare = spare && count > 1;
+            let Orders { counts, lift } = Orders::before(count, spare, lsb as u64, turn as u64).unwrap();
+            prop_assert_eq!((counts.len(), counts[0]), (count, 0));
+            prop_assert!(counts.is_sorted_by(|a, b| a < b) && (lift as i64) < turn);
+            // §8.2.1.1: the count beside that of the last reference picture's top field.
+            let (mut msb, mut low) = (0, 0);
+            let beside = |msb: i64, low: i64, lsb: i64| {
+                if lsb < low && low - lsb >= turn / 2 {
+                    msb + turn
+                } else if lsb > low && lsb - low > turn / 2 {
+                    msb - turn
+                } else {
+                    msb
+                }
             };
-            prop_assert!(next > orders[count - 1] as i64);
+            for (at, order) in counts.iter().enumerate() {
+                let top = (order + lift) as i64;
+                let its = beside(msb, low, top % turn);
+                // The IDR picture's begins anew, with its low bits.
+                let its = if at == 0 { 0 } else { its };
+                prop_assert_eq!(its + top % turn, top, "picture {}", at);
+                if !spare || at + 1 < count {
+                    (msb, low) = (its, top % turn);
+                }
+            }
+            prop_assert!(beside(msb, low, lsb) + lsb > *counts.last().unwrap() as i64);
         }
     }
 
     #[test]
-    fn a_lone_picture_can_not_always_be_followed() {
+    fn a_lone_picture_can_not_always_be_followed_by_its_count() {
         assert_eq!(orders_before(1, false, 6, 16), Some(vec![0]));
         assert_eq!(orders_before(1, false, 10, 16), None);
         assert_eq!(orders_before(2, false, 10, 16), Some(vec![0, 3]));
+        assert_eq!(Orders::before(1, false, 10, 16), Some(Orders { counts: vec![0], lift: 9 }));
     }
 }

@@ -8,8 +8,10 @@ pub mod boxed;
 pub mod h264;
 pub mod hevc;
 mod hevc_sps;
+pub mod marking;
 pub mod mpeg2;
 pub mod prefixed;
+pub mod slice;
 pub mod vp9;
 pub mod vui;
 

@@ -9,7 +9,7 @@ use crate::media::cut::web;
 use crate::media::ffi::{Encoder, Frame, VideoSettings};
 use crate::media::index::{Scan, SetKind, VideoCodec, VideoFormat, VideoTrack};
 use crate::media::nal;
-use crate::media::nal::adopt::{Adoption, Numbers};
+use crate::media::nal::adopt::Adoption;
 use crate::media::nal::h264::kind;
 use std::collections::{BTreeSet, VecDeque};
 
@@ -265,9 +265,9 @@ fn adopted(
         .collect();
     let pps_id = (0..=u8::MAX).find(|id| !taken.contains(id))?;
     let adoption = Adoption::new(find(kind::SPS)?, find(kind::PPS)?, source, pps_id)?;
-    let numbers = adoption.numbers(samples.len(), next)?;
+    let numbers = adoption.numbers(samples.len(), next, bottom, idr_pic_id)?;
     let mut all = Vec::with_capacity(samples.len());
-    for (at, (it, (frame_num, order, reference))) in samples.iter().zip(numbers).enumerate() {
+    for (at, (it, numbers)) in samples.iter().zip(numbers).enumerate() {
         let mut out = Vec::with_capacity(it.bytes.len() + 64);
         if at == 0 {
             units::put(&mut out, source);
@@ -276,7 +276,6 @@ fn adopted(
         for unit in codes.units(&it.bytes) {
             match unit.first().map_or(0, |it| it & 0x1f) {
                 kind::SLICE | kind::IDR => {
-                    let numbers = Numbers { frame_num, order, bottom, idr_pic_id, reference };
                     units::put(&mut out, &adoption.slice(unit, numbers)?);
                 }
                 kind::SPS | kind::PPS | kind::DELIMITER => {}

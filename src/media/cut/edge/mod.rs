@@ -1,6 +1,7 @@
 //! The made parts of a smart cut: pictures encoded anew, and pictures and sound taken over one by one.
 
 mod coder;
+mod mend;
 mod prove;
 mod range;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use super::reader::{Footage, PictureReader};
 use crate::base::{Error, Result, Token};
 use crate::media::index::{UnitClass, VideoCodec, VideoTrack};
 use crate::media::timeline;
+use mend::Mended;
 use prove::Proof;
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -86,16 +88,21 @@ impl EdgeMaker<'_> {
         let mut edge = Edge::default();
         // Where the pictures encoded last begin among the samples.
         let mut encoded = None;
+        let mut mended = Mended::new();
         for number in pieces.clone() {
             self.token.check()?;
             let from = edge.samples.len();
             match &self.plan.pieces[number] {
                 Piece::Copy { source, units } => {
-                    self.copy(number, *source, units.clone(), &mut edge.samples)?;
                     let key = Place { source: *source, unit: units.start };
-                    if self.plan.doubtful.contains(&key) {
-                        let lead = &edge.samples[encoded.take().unwrap_or(from)..=from];
-                        let proof = self.prove(number, lead)?;
+                    let doubtful = self.plan.doubtful.contains(&key);
+                    let lead = encoded.take().filter(|_| doubtful).unwrap_or(from)..from;
+                    if doubtful {
+                        mended = self.mend(number, &edge.samples[lead.clone()])?;
+                    }
+                    self.copy(number, *source, units.clone(), &mended, &mut edge.samples)?;
+                    if doubtful {
+                        let proof = self.prove(number, &edge.samples[lead], &mended)?;
                         if proof == Proof::Fails || proof == Proof::Complains && !self.lenient {
                             return Ok(Edge { refused: Some((key, proof)), ..Edge::default() });
                         }
@@ -196,6 +203,7 @@ impl EdgeMaker<'_> {
         number: usize,
         source: usize,
         range: Range<usize>,
+        mended: &Mended,
         samples: &mut Vec<Sample>,
     ) -> Result<()> {
         let track = track(&self.sources[source])?;
@@ -208,7 +216,7 @@ impl EdgeMaker<'_> {
         let from = samples.len();
         for at in range.clone() {
             let unit = &track.units[at];
-            let mut out = self.elementary.picture(Place { source, unit: at })?;
+            let mut out = self.picture(Place { source, unit: at }, mended)?;
             let mut key = unit.class == UnitClass::Idr;
             if at == range.start {
                 // After pictures encoded with other parameter sets, the source's own have to be sent again.

@@ -1,6 +1,7 @@
 //! Proves a join by decoding it: what is encoded, the keyframe that follows it and what is copied up to the next one
 //! have to give the pictures that the source gives.
 
+use super::mend::Mended;
 use super::{EdgeMaker, Sample, track, units};
 use crate::base::Result;
 use crate::base::time::TimeBase;
@@ -27,8 +28,8 @@ pub enum Proof {
 
 impl EdgeMaker<'_> {
     /// Whether piece `number`, copied from a keyframe that may do, gives the source's pictures. `lead` are the encoded
-    /// pictures before it and its first one.
-    pub(super) fn prove(&self, number: usize, lead: &[Sample]) -> Result<Proof> {
+    /// pictures before it; of those behind it, some may be `mended`.
+    pub(super) fn prove(&self, number: usize, lead: &[Sample], mended: &Mended) -> Result<Proof> {
         let Piece::Copy { source, units } = &self.plan.pieces[number] else { return Ok(Proof::Fails) };
         let key = Place { source: *source, unit: units.start };
         let Some(before) = self.start_before(key) else { return Ok(Proof::Holds) };
@@ -39,11 +40,13 @@ impl EdgeMaker<'_> {
         };
         let times = copied.iter().map(shift).collect::<Result<BTreeSet<i64>>>()?;
 
-        let mut truth = BTreeMap::new();
+        let (mut truth, untouched) = (BTreeMap::new(), Mended::new());
         let mut decoder = self.decoder(before)?;
         for place in self.frames_from(before).take_while(|it| *it <= last) {
             self.token.check()?;
-            decoder.push(Some(&self.packet(place, place == before)?), |it| note(it, &times, &mut truth))?;
+            decoder.push(Some(&self.packet(place, place == before, &untouched)?), |it| {
+                note(it, &times, &mut truth)
+            })?;
         }
         decoder.push(None, |it| note(it, &times, &mut truth))?;
 
@@ -57,19 +60,19 @@ impl EdgeMaker<'_> {
                 order.extend(frame.pts());
                 note(frame, &times, &mut made)
             };
-            for sample in &lead[..lead.len().saturating_sub(1)] {
+            for sample in lead {
                 let mut packet = Packet::from_bytes(&sample.bytes)?;
                 packet.set_times(Some(sample.pts), None);
                 decoder.push(Some(&packet), &mut note_made)?;
             }
             for place in &copied {
                 self.token.check()?;
-                decoder.push(Some(&self.packet(*place, *place == key)?), &mut note_made)?;
+                decoder.push(Some(&self.packet(*place, *place == key, mended)?), &mut note_made)?;
             }
             decoder.push(None, &mut note_made)?;
             // Pictures that come out in another order are shown in another.
             let in_order = order.windows(2).all(|pair| pair[0] < pair[1]);
-            let all = order.len() + 1 == lead.len() + copied.len();
+            let all = order.len() == lead.len() + copied.len();
             if in_order && all && made == truth && (!strict || decoder.faults() == 0) {
                 return Ok(proof);
             }
@@ -82,7 +85,7 @@ impl EdgeMaker<'_> {
     }
 
     /// The frames of the sources from `from` on, in decoding order, by their first fields.
-    fn frames_from(&self, from: Place) -> impl Iterator<Item = Place> {
+    pub(super) fn frames_from(&self, from: Place) -> impl Iterator<Item = Place> {
         let sources = (from.source..self.sources.len()).map_while(move |source| {
             let video = self.sources[source].index.video.as_ref()?;
             (source == from.source || self.sources[source].joined).then_some((source, video))
@@ -96,10 +99,10 @@ impl EdgeMaker<'_> {
     }
 
     /// A frame, both fields of it, for a decoder.
-    fn packet(&self, place: Place, with_sets: bool) -> Result<Packet> {
+    fn packet(&self, place: Place, with_sets: bool, mended: &Mended) -> Result<Packet> {
         let track = track(&self.sources[place.source])?;
         let unit = &track.units[place.unit];
-        let mut bytes = self.elementary.picture(place)?;
+        let mut bytes = self.picture(place, mended)?;
         if with_sets {
             bytes = units::with_sets(track, unit.parameter_set, bytes);
         }

@@ -9,7 +9,7 @@ use crate::media::cut::plan::{Joins, Part, RangePlan, Source};
 /// keyframes alone count.
 const TRIES: usize = 4;
 /// Doubtful places where a decoder complains before the first of them is taken all the same: encoders that put away
-/// references by name (b-pyramid of x264) do so at every keyframe.
+/// references by name in a way that is not followed (fields, long-term references; see `mend.rs`) do so at every keyframe.
 const COMPLAINTS: usize = 2;
 
 /// A range with its parts made.

@@ -2,6 +2,7 @@
 
 use crate::media::index::{ParameterSet, SetKind, UnitClass, VideoCodec, VideoTrack};
 use crate::media::nal::h264::{self, Pps, SliceHeader, Sps};
+use crate::media::nal::slice::{self, Marking, Syntax};
 use crate::media::nal::{self, hevc, mpeg2};
 
 /// nal_unit_type of a unit of H.264 or HEVC.
@@ -138,32 +139,96 @@ pub fn with_source_header(unit: Vec<u8>, source: &ParameterSet) -> Vec<u8> {
     }
 }
 
+/// The parameter sets of a picture of H.264, by its first slice, whose content without emulation prevention this is.
+fn picture_sets<'a>(track: &'a VideoTrack, state: u16, slice: &[u8]) -> Option<(Vec<u8>, &'a ParameterSet)> {
+    let state = track.states.get(usize::from(state))?;
+    let set = |kind: SetKind, id: u8| {
+        let mut sets = state.sets.iter().filter_map(|it| track.sets.get(usize::from(*it)));
+        sets.find(|set| set.kind == kind && set.id == id)
+    };
+    // The id of the picture's set stands after two numbers.
+    let mut bits = nal::BitReader::new(slice.get(1..)?);
+    bits.ue()?;
+    bits.ue()?;
+    let mut content = Vec::new();
+    nal::unescape(&set(SetKind::Picture, bits.ue_to(255)? as u8)?.bytes, &mut content);
+    let sequence = set(SetKind::Sequence, Pps::parse(&content)?.sps_id)?;
+    Some((content, sequence))
+}
+
+fn is_slice(nal: &[u8]) -> bool {
+    matches!(kind(nal, VideoCodec::H264), h264::kind::SLICE | h264::kind::IDR)
+}
+
 /// The first slice header of a picture of H.264, and the parameter set of its sequence.
 pub fn slice_header<'a>(
     track: &'a VideoTrack,
     state: u16,
     unit: &[u8],
 ) -> Option<(SliceHeader, &'a ParameterSet)> {
-    let state = track.states.get(usize::from(state))?;
     let codes = nal::StartCodes::default();
-    let slice =
-        codes.units(unit).find(|it| matches!(kind(it, track.codec), h264::kind::SLICE | h264::kind::IDR))?;
-    let set = |kind: SetKind, id: u8| {
-        let mut sets = state.sets.iter().filter_map(|it| track.sets.get(usize::from(*it)));
-        sets.find(|set| set.kind == kind && set.id == id)
-    };
     let mut scratch = Vec::new();
-    // The id of the picture's set stands after two numbers.
-    let content = nal::unescape(slice, &mut scratch);
-    let mut bits = nal::BitReader::new(content.get(1..)?);
-    bits.ue()?;
-    bits.ue()?;
-    let mut other = Vec::new();
-    let pps = Pps::parse(nal::unescape(&set(SetKind::Picture, bits.ue_to(255)? as u8)?.bytes, &mut other))?;
-    let sequence = set(SetKind::Sequence, pps.sps_id)?;
-    let sps = Sps::parse(nal::unescape(&sequence.bytes, &mut other))?;
+    let content = nal::unescape(codes.units(unit).find(|it| is_slice(it))?, &mut scratch);
+    let (picture, sequence) = picture_sets(track, state, content)?;
+    let pps = Pps::parse(&picture)?;
+    let sps = Sps::parse(nal::unescape(&sequence.bytes, &mut Vec::new()))?;
     let header = SliceHeader::parse(content, |_| Some((&sps, &pps)))?;
     Some((header, sequence))
+}
+
+/// The sequence of a picture of H.264, and how its slice headers are written.
+pub fn slice_syntax(track: &VideoTrack, state: u16, unit: &[u8]) -> Option<(Sps, Syntax)> {
+    let codes = nal::StartCodes::default();
+    let mut scratch = Vec::new();
+    let content = nal::unescape(codes.units(unit).find(|it| is_slice(it))?, &mut scratch);
+    let (picture, sequence) = picture_sets(track, state, content)?;
+    Some((Sps::parse(nal::unescape(&sequence.bytes, &mut Vec::new()))?, Syntax::parse(&picture)?))
+}
+
+/// How a reference frame marks the others, with its number. `None` for other pictures.
+pub fn marking(unit: &[u8], (sps, syntax): &(Sps, Syntax)) -> Option<(u32, Marking)> {
+    let codes = nal::StartCodes::default();
+    let slice = codes.units(unit).find(|it| is_slice(it))?;
+    slice::marking(nal::unescape(nal::without_trailing_zeros(slice), &mut Vec::new()), sps, syntax)
+}
+
+/// A reference frame with another marking in all its slices. `None` when it has parts that cannot be rewritten.
+pub fn with_marking(unit: &[u8], (sps, syntax): &(Sps, Syntax), marking: &Marking) -> Option<Vec<u8>> {
+    let codes = nal::StartCodes::default();
+    let (mut out, mut scratch) = (Vec::with_capacity(unit.len() + 64), Vec::new());
+    for nal in codes.units(unit) {
+        match kind(nal, VideoCodec::H264) {
+            h264::kind::SLICE | h264::kind::IDR => {
+                let content = nal::unescape(nal::without_trailing_zeros(nal), &mut scratch);
+                put(&mut out, &nal::escape(&slice::with_marking(content, sps, syntax, marking)?));
+            }
+            // Data partitions, and slices of other views and layers, have headers of their own.
+            h264::kind::PARTITION_A..h264::kind::IDR | 20..=21 => return None,
+            _ => put(&mut out, nal),
+        }
+    }
+    Some(out)
+}
+
+/// Numbers of the reference frames of our own making since the last IDR picture; `sps` is that they stand under.
+pub fn references<'a>(units: impl Iterator<Item = &'a [u8]>, sps: &Sps) -> Option<Vec<u32>> {
+    let codes = nal::StartCodes::default();
+    let (mut numbers, mut scratch) = (Vec::new(), Vec::new());
+    for unit in units {
+        let content = nal::unescape(codes.units(unit).find(|it| is_slice(it))?, &mut scratch);
+        let (kind, importance) = h264::header(*content.first()?);
+        let mut bits = nal::BitReader::new(&content[1..]);
+        for _ in 0..3 {
+            bits.ue()?;
+        }
+        if kind == h264::kind::IDR {
+            numbers.clear();
+        }
+        if importance > 0 {
+            numbers.push(bits.bits(sps.frame_num_bits)?);
+        }
+    }
+    Some(numbers)
 }
 
 #[cfg(test)]

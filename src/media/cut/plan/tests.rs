@@ -397,3 +397,52 @@ fn pictures_of_another_format_are_encoded_by_themselves() {
     });
     assert_eq!(counts.collect::<Vec<_>>(), [(0, 12), (12, 12)]);
 }
+
+#[test]
+fn a_picture_shorter_than_a_packet_is_heard_in_one() {
+    let mut index = index(900_000, 2, 0, false, true);
+    // 90 pictures a second.
+    for unit in &mut index.video.as_mut().unwrap().units {
+        (unit.pts, unit.dts) = (900_000 + (unit.pts - 900_000) / 3, 900_000 + (unit.dts - 900_000) / 3);
+    }
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let single = |number: i64, at: i64, ends: &[Option<i64>]| {
+        let from = ZERO + TimeBase::MPEG.micros(number * 1_000);
+        plan(&sources, Span::new(from, from + 11_000), at, ends, SoundFit::Nearest).unwrap()
+    };
+    let frames = |plan: &RangePlan| plan.sound.iter().map(|it| it.frames.len()).sum::<usize>();
+    for number in 0..24 {
+        let plan = single(number, 180_000, &[]);
+        assert_eq!((frames(&plan), plan.sound.len()), (1, 1), "picture {number}");
+        let sound = &index.audio[0].frames[plan.sound[0].frames.start];
+        let (from, to) = (sound.pts + plan.shifts[0], sound.pts + plan.shifts[0] + 1_920);
+        assert!(to.min(181_000) - from.max(180_000) >= 500, "picture {number} is heard from {from} on");
+        assert_eq!(plan.sound_ends, [Some(to)]);
+    }
+    // One after the other, they are heard as one.
+    let (mut at, mut ends, mut taken) = (180_000, Vec::new(), 0);
+    for number in (0..24).rev() {
+        let plan = single(number, at, &ends);
+        taken += frames(&plan);
+        (at, ends) = (plan.end, plan.sound_ends.clone());
+        assert!((ends[0].unwrap() - at).abs() <= 1_920);
+    }
+    assert!((12..=13).contains(&taken), "{taken} packets for 24000 ticks");
+}
+
+#[test]
+fn silence_before_a_range_is_not_made_good() {
+    let mut index = index(900_000, 6, 0, false, true);
+    // Sound begins a second in.
+    index.audio[0].frames.retain(|frame| frame.pts >= 990_000);
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let cut = |from: i64, at: i64, ends: &[Option<i64>]| {
+        let span = Span::new(ZERO + from, ZERO + (from + 500_000));
+        plan(&sources, span, at, ends, SoundFit::Nearest).unwrap()
+    };
+    let silent = cut(200_000, 180_000, &[]);
+    assert!(silent.sound.is_empty());
+    let heard = cut(1_500_000, silent.end, &silent.sound_ends);
+    let first = index.audio[0].frames[heard.sound[0].frames.start].pts + heard.shifts[0];
+    assert!((first - heard.start).abs() <= 960, "{first} instead of {}", heard.start);
+}
