@@ -13,6 +13,15 @@ use std::path::Path;
 /// Ranges of pictures, by their numbers.
 pub type Ranges = [Range<u64>];
 
+/// GOPs wholly inside a range whose pictures have to be the source's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    Whole,
+    /// All but one that a range begins with, unless the range is the output's first.
+    Counted,
+    Nothing,
+}
+
 pub struct Source {
     pub recipe: Recipe,
     /// (start, duration in microseconds, bytes) of each segment.
@@ -22,6 +31,9 @@ pub struct Source {
     /// Pictures coded after a keyframe and shown before it.
     pub leading: usize,
     hashes: Vec<String>,
+    /// A segment is missing, and with it the packets of sound over its borders that it holds: silence there is up to a
+    /// packet long.
+    pub torn: bool,
     /// Ticks of 90 kHz of one packet of sound.
     sound_ticks: i64,
 }
@@ -45,22 +57,25 @@ impl Source {
         let source = Self {
             gops,
             leading,
+            torn: false,
             hashes: verdict.hashes.iter().map(|(_, hash)| hash.clone()).collect(),
             sound_ticks: verdict.sounds[5].pts - verdict.sounds[4].pts,
             segments: made,
             recipe,
         };
         let all = 0..source.recipe.frames;
-        let faults = source.faults(std::slice::from_ref(&all), &verdict, true);
+        let faults = source.faults(std::slice::from_ref(&all), &verdict, Kept::Whole);
         assert!(faults.is_empty(), "the source itself: {faults:?}");
         source
     }
 
-    pub fn fill(&self, root: &Path) {
+    /// Puts the segments there, but `missing`.
+    pub fn fill(&self, root: &Path, missing: Option<usize>) {
         let archive = Archive::open(root, Limits::default(), Metrics::new()).expect("an archive");
         let (channel, quality) =
             (Channel::new("chan").expect("a name"), Quality::new("matrix").expect("a name"));
-        for (start, duration, bytes) in &self.segments {
+        let there = self.segments.iter().enumerate().filter(|(number, _)| Some(*number) != missing);
+        for (_, (start, duration, bytes)) in there {
             let mut writer = archive.create_segment(&channel, &quality, *start).expect("a segment");
             writer.write(bytes).expect("a segment");
             writer.finish(*duration, SegmentKind::Full).expect("a segment");
@@ -72,21 +87,40 @@ impl Source {
         self.gops.iter().filter_map(|gop| gop.first().copied()).collect()
     }
 
+    /// Numbers of a segment's pictures.
+    pub fn pictures(&self, segment: usize) -> Range<u64> {
+        let recipe = &self.recipe;
+        let (start, duration, _) = self.segments[segment];
+        let first = |micros: i64| {
+            (0..recipe.frames)
+                .find(|number| recipe.pace.micros(*number) > micros - 500)
+                .unwrap_or(recipe.frames)
+        };
+        first(start - recipe.start)..first(start - recipe.start + duration)
+    }
+
+    /// From the keyframe at or before the start of a span to that at or after its end.
+    pub fn outward(&self, span: &Range<u64>) -> Range<u64> {
+        let keys = self.keys();
+        let start = keys.iter().rev().find(|key| **key <= span.start).expect("the first picture is one");
+        *start..*keys.iter().find(|key| **key >= span.end).unwrap_or(&self.recipe.frames)
+    }
+
     /// When a picture is shown, in ticks of 90 kHz from the first.
     fn ticks(&self, number: u64) -> i64 {
         let pace = &self.recipe.pace;
         pace.base().rescale(pace.ticks(number), TimeBase::MPEG)
     }
 
-    /// All that is wrong with a cut of `ranges`. `kept`: pictures of GOPs wholly inside have to be the source's.
-    pub fn faults(&self, ranges: &Ranges, cut: &Verdict, kept: bool) -> Vec<String> {
+    /// All that is wrong with a cut of `ranges`.
+    pub fn faults(&self, ranges: &Ranges, cut: &Verdict, kept: Kept) -> Vec<String> {
         let mut faults = Vec::new();
         let wanted: Vec<u32> = ranges.iter().flat_map(|it| it.start as u32..it.end as u32).collect();
         if cut.numbers != wanted {
             faults.push(difference(&wanted, &cut.numbers));
         }
-        if cut.hashes.len() == wanted.len() && kept {
-            self.compare(ranges, &cut.hashes, &mut faults);
+        if cut.hashes.len() == wanted.len() && kept != Kept::Nothing {
+            self.compare(ranges, &cut.hashes, kept, &mut faults);
         }
         if cut.pictures.windows(2).any(|pair| pair[0].dts >= pair[1].dts) {
             faults.push("DTS do not rise".into());
@@ -98,25 +132,20 @@ impl Source {
         if !starts.is_empty() {
             self.listen(ranges, &starts, cut, &mut faults);
         }
-        if !cut.warnings.is_empty() && !self.is_too_short_to_hear(ranges, cut) {
+        if !cut.warnings.is_empty() {
             let text: String = cut.warnings.chars().take(300).collect();
             faults.push(format!("the decoder says: {text}"));
         }
         faults
     }
 
-    /// A picture shorter than a packet of sound may come without any; FFmpeg then finds the stream it was promised empty.
-    pub fn is_too_short_to_hear(&self, ranges: &Ranges, cut: &Verdict) -> bool {
-        let length: i64 = ranges.iter().map(|it| self.ticks(it.end) - self.ticks(it.start)).sum();
-        cut.sounds.is_empty() && length < self.sound_ticks
-    }
-
     /// Pictures of GOPs wholly inside a range have to be those of the source.
-    fn compare(&self, ranges: &Ranges, hashes: &[(i64, String)], faults: &mut Vec<String>) {
+    fn compare(&self, ranges: &Ranges, hashes: &[(i64, String)], kept: Kept, faults: &mut Vec<String>) {
         let mut at = 0;
         for range in ranges {
             for gop in &self.gops {
-                if gop.iter().any(|number| !range.contains(number)) {
+                let begins = kept == Kept::Counted && at > 0 && gop.first() == Some(&range.start);
+                if begins || gop.iter().any(|number| !range.contains(number)) {
                     continue;
                 }
                 let changed: Vec<u64> = gop
@@ -164,12 +193,18 @@ impl Source {
         // Sound is taken over packet by packet; one tick is lost in rounding.
         let half = self.sound_ticks / 2 + 1;
         let (Some(first), Some(last)) = (cut.sounds.first(), cut.sounds.last()) else {
-            if !self.is_too_short_to_hear(ranges, cut) {
-                faults.push("no sound".into());
-            }
-            return;
+            return faults.push("no sound".into());
         };
         let end = starts[starts.len() - 1];
+        // Of pictures that are shorter together than a packet, a stream holds one packet that reaches over them, since
+        // none at all is no stream: it says where it is, and covers more of them than any other.
+        if end - starts[0] < self.sound_ticks && cut.sounds.len() == 1 {
+            let (from, to) = (first.pts.max(starts[0]), (first.pts + self.sound_ticks).min(end));
+            if to - from < (end - starts[0]) / 2 - 1 {
+                faults.push(format!("the only sound is {} ticks from the pictures", first.pts - starts[0]));
+            }
+            return;
+        }
         // A coder's priming lies before the first picture of a stream.
         let primed = ranges[0].start == 0 && (first.pts - starts[0] + self.sound_ticks).abs() <= half;
         if (first.pts - starts[0]).abs() > half && !primed {
@@ -182,7 +217,7 @@ impl Source {
         }
         for pair in cut.sounds.windows(2) {
             let off = pair[1].pts - pair[0].pts - self.sound_ticks;
-            if off.abs() > half {
+            if off.abs() > if self.torn { self.sound_ticks } else { half } {
                 faults.push(format!("the sound jumps by {off} ticks at {}", pair[1].pts - starts[0]));
                 break;
             }
@@ -210,7 +245,12 @@ impl Source {
                     faults.push(format!("a click at {ticks} of the source is {off:.0} ticks off"));
                     return;
                 }
-                unexplained.retain(|click| click.up != up || (click.at - ideal).abs() > margin);
+                // Half of the first packet's window is the packet's before, which is not there: a click in it comes back
+                // mirrored too, weaker and of the other sign (aliasing in time, ISO/IEC 14496-3 §4.6.11, ETSI TS 102 366).
+                let echo =
+                    |click: &Click| (click.at - *start as f64).abs() < (self.sound_ticks + half) as f64;
+                unexplained
+                    .retain(|click| click.up != up && !echo(click) || (click.at - ideal).abs() > margin);
             }
         }
         if let Some(click) = unexplained.first() {
