@@ -3,17 +3,18 @@
 //! MOVIOLA_MATRIX_SEED, MOVIOLA_MATRIX_KEEP, a folder for the cuts that are wrong, and MOVIOLA_MATRIX_JUDGE, a program
 //! that is asked about each cut too (scripts/judge.py).
 
+mod archived;
+mod files;
 mod kinds;
 mod source;
 mod verdict;
 
-use crate::client::Server;
 use crate::judge;
 use crate::media::Random;
-use moviola::media::synthetic::{Recipe, file};
-use source::{Ranges, Source};
+use source::{Form, Ranges, Source};
 use std::ops::Range;
 use std::path::Path;
+use tempfile::NamedTempFile;
 use verdict::Verdict;
 
 /// Random cuts a source; the environment may ask for more. From 20 on the run is a full one: every nasty span, and
@@ -38,52 +39,76 @@ enum Gops {
     Refreshed,
 }
 
-/// A server over one source, and the numbers of a run.
+/// Spans in microseconds from the first picture.
+type Spans = [(i64, i64)];
+
+/// A cut that was made.
+struct Made {
+    file: NamedTempFile,
+    /// The extension of its container.
+    extension: &'static str,
+    /// How many pictures it is said to hold.
+    frames: u64,
+}
+
+/// What makes cuts of a source.
+trait Cutter {
+    /// Cuts, or tells why not.
+    fn cut(&mut self, spans: &Spans) -> Result<Made, String>;
+
+    /// What was cut last, for people.
+    fn call(&self, spans: &Spans) -> String;
+}
+
+/// A source with what cuts it, and the numbers of a run.
 struct Matrix {
     name: &'static str,
     gops: Gops,
     source: Source,
-    server: Server,
+    cutter: Box<dyn Cutter>,
     random: Random,
     seed: u64,
     faults: Vec<String>,
 }
 
 impl Matrix {
-    fn new(name: &'static str, recipe: Recipe, gops: Gops) -> Self {
-        let source = source(recipe, gops);
-        let server = Server::start(|root| source.fill(root));
+    fn new(name: &'static str, source: Source, gops: Gops, cutter: Box<dyn Cutter>) -> Self {
+        match gops {
+            Gops::Closed => assert_eq!(source.leading, 0),
+            Gops::Open => assert!(source.leading > 0),
+            Gops::Refreshed => {}
+        }
         let seed = variable("MOVIOLA_MATRIX_SEED", 1);
         // A sequence of its own for each source.
         let mixed = name.bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        Self { name, gops, source, server, random: Random(mixed), seed, faults: Vec::new() }
+        Self { name, gops, source, cutter, random: Random(mixed), seed, faults: Vec::new() }
     }
 
     /// The frames of a random span: its ends are random times, so that the rule for times between frames counts too.
-    fn random_span(&mut self) -> (String, Range<u64>) {
-        let recipe = &self.source.recipe;
-        let all = recipe.pace.micros(recipe.frames);
+    fn random_span(&mut self) -> ((i64, i64), Range<u64>) {
+        let frames = self.source.recipe.frames;
+        let all = self.source.micros(frames);
         loop {
             let (a, b) = (self.random.below(all), self.random.below(all));
             let (from, to) = (a.min(b), a.max(b));
             // The first frame from a boundary on; half a millisecond is forgiven.
             let first = |micros: i64| {
-                let after = |number: &u64| recipe.pace.micros(*number) > micros - 500;
-                (0..recipe.frames).find(after).unwrap_or(recipe.frames)
+                let after = |number: &u64| self.source.micros(*number) > micros - 500;
+                (0..frames).find(after).unwrap_or(frames)
             };
             // Times within rounding of that half millisecond are nobody's business here.
-            let clear = |micros: i64| first(micros - 2) == first(micros + 2);
-            let frames = first(from)..first(to);
-            if frames.start < frames.end && clear(from) && clear(to) {
-                return (format!("&range={},{}", recipe.start + from, recipe.start + to), frames);
+            let clear = |micros: i64| first(micros - 12) == first(micros + 12);
+            let found = first(from)..first(to);
+            if found.start < found.end && clear(from) && clear(to) {
+                return ((from, to), found);
             }
         }
     }
 
     /// Spans that begin and end exactly with frames.
-    fn exact(&self, ranges: &Ranges) -> String {
-        let time = |number| self.source.recipe.time_of(number);
-        ranges.iter().map(|it| format!("&range={},{}", time(it.start), time(it.end))).collect()
+    fn exact(&self, ranges: &Ranges) -> Vec<(i64, i64)> {
+        let time = |number| self.source.micros(number);
+        ranges.iter().map(|it| (time(it.start), time(it.end))).collect()
     }
 
     /// One frame; around keyframes; the ends; inside one GOP; from keyframe to keyframe.
@@ -112,39 +137,37 @@ impl Matrix {
         spans
     }
 
-    /// Fetches a cut and notes everything wrong with it.
-    fn cut(&mut self, query: &str, ranges: &Ranges) {
-        let target = format!("/cut/chan/matrix.ts?type=smart{query}");
-        let answer = self.server.get(&target);
+    /// Makes a cut and notes everything wrong with it.
+    fn cut(&mut self, spans: &Spans, ranges: &Ranges) {
         let mut faults = Vec::new();
-        if answer.status == 200 {
-            let file = tempfile::NamedTempFile::with_suffix(".ts").expect("a file");
-            std::fs::write(file.path(), &answer.body).expect("a cut");
-            let verdict = verdict::judge(file.path());
-            faults = self.source.faults(ranges, &verdict, self.gops != Gops::Refreshed);
-            let frames: u64 = ranges.iter().map(|it| it.end - it.start).sum();
-            if answer.header("moviola-frames") != frames.to_string() {
-                faults.push(format!("the header counts {:?} frames", answer.header("moviola-frames")));
+        match self.cutter.cut(spans) {
+            Ok(Made { file, extension, frames }) => {
+                let verdict = verdict::judge(file.path());
+                let form = Form::of(extension);
+                faults = self.source.faults(ranges, &verdict, self.gops != Gops::Refreshed, form);
+                let wanted: u64 = ranges.iter().map(|it| it.end - it.start).sum();
+                if frames != wanted {
+                    faults.push(format!("{frames} frames are counted"));
+                }
+                if faults.is_empty() && self.gops != Gops::Refreshed {
+                    self.seek(file.path(), &verdict, &mut faults);
+                }
+                let audible = !self.source.is_too_short_to_hear(ranges, &verdict);
+                if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE").filter(|_| audible) {
+                    faults.extend(verdict::second_opinion(&program, file.path(), wanted));
+                }
+                if let Some(folder) = std::env::var_os("MOVIOLA_MATRIX_KEEP").filter(|_| !faults.is_empty()) {
+                    let name = format!("{}-{}.{extension}", self.name, self.faults.len());
+                    std::fs::copy(file.path(), Path::new(&folder).join(name)).expect("a copy");
+                }
             }
-            if faults.is_empty() && self.gops != Gops::Refreshed {
-                self.seek(file.path(), &verdict, &mut faults);
-            }
-            let audible = !self.source.is_too_short_to_hear(ranges, &verdict);
-            if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE").filter(|_| audible) {
-                faults.extend(verdict::second_opinion(&program, file.path(), frames));
-            }
-            if let Some(folder) = std::env::var_os("MOVIOLA_MATRIX_KEEP").filter(|_| !faults.is_empty()) {
-                let name = format!("{}-{}.ts", self.name, self.faults.len());
-                std::fs::copy(file.path(), Path::new(&folder).join(name)).expect("a copy");
-            }
-        } else {
-            faults.push(format!("status {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
+            Err(why) => faults.push(why),
         }
         if !faults.is_empty() {
             let shown = &ranges[..ranges.len().min(6)];
-            let (name, seed) = (self.name, self.seed);
+            let (name, seed, call) = (self.name, self.seed, self.cutter.call(spans));
             self.faults
-                .push(format!("{name}, seed {seed}, frames {shown:?}: {}\n    {target}", faults.join("; ")));
+                .push(format!("{name}, seed {seed}, frames {shown:?}: {}\n    {call}", faults.join("; ")));
         }
     }
 
@@ -158,9 +181,8 @@ impl Matrix {
         let behind = verdict.pictures.len().saturating_sub(8);
         let early = verdict.pictures[..behind].iter();
         let Some(key) = early.filter(|it| it.key && it.pts >= to).map(|it| it.pts).min() else { return };
-        let start = verdict.pictures.iter().chain(&verdict.sounds).map(|it| it.pts).min().unwrap_or(0);
         // FFmpeg leaves out what it believes to be before the time asked for, to the microsecond.
-        let found = verdict::after_seek(file, start, to - 1);
+        let found = verdict::after_seek(file, verdict.start, to - 1);
         let mut shown = found.iter().filter(|it| it.0 >= key).peekable();
         if shown.peek().is_none_or(|it| it.0 != key) {
             faults.push(format!("a seek to {} misses the keyframe at {}", to - first.0, key - first.0));
@@ -197,8 +219,8 @@ impl Matrix {
         let cuts = variable("MOVIOLA_MATRIX_CUTS", CUTS);
         let full = cuts >= FULL;
         for _ in 0..cuts {
-            let (query, frames) = self.random_span();
-            self.cut(&query, &[frames]);
+            let (span, frames) = self.random_span();
+            self.cut(&[span], &[frames]);
         }
         let mut nasty = self.nasty();
         while !full && nasty.len() > NASTY {
@@ -221,17 +243,6 @@ impl Matrix {
     }
 }
 
-/// A source, and a look at whether its keyframes are what they are meant to be.
-fn source(recipe: Recipe, gops: Gops) -> Source {
-    let source = Source::new(recipe);
-    match gops {
-        Gops::Closed => assert_eq!(source.leading, 0),
-        Gops::Open => assert!(source.leading > 0),
-        Gops::Refreshed => {}
-    }
-    source
-}
-
 macro_rules! kinds {
     ($($name:ident: $gops:ident,)*) => {$(
         #[test]
@@ -239,7 +250,7 @@ macro_rules! kinds {
             if judge::ffmpeg().is_none() {
                 return println!("skipped: there is no ffmpeg to judge");
             }
-            Matrix::new(stringify!($name), kinds::$name(), Gops::$gops).run();
+            archived::run(stringify!($name), kinds::$name(), Gops::$gops, &["ts"]);
         }
     )*};
 }
@@ -277,28 +288,7 @@ fn the_other_sources_hold_what_they_say() {
         return println!("skipped: there is no ffmpeg to judge");
     }
     for (recipe, gops) in [(kinds::h264_open(), Gops::Open), (kinds::h264_open_pyramid(), Gops::Open)] {
-        source(recipe, gops);
-    }
-}
-
-#[test]
-fn files_of_every_container_hold_what_they_say() {
-    if judge::ffmpeg().is_none() {
-        return println!("skipped: there is no ffmpeg to judge");
-    }
-    for kind in kinds::files() {
-        let what = format!("{} in {}", kind.recipe.coder.name, kind.extension);
-        let bytes = match file(&kind.recipe, kind.muxer, kind.options, &moviola::base::Token::root()) {
-            Err(error) if error.code == "no-encoder" => {
-                println!("skipped {what}: {}", error.detail);
-                continue;
-            }
-            made => made.unwrap_or_else(|error| panic!("{what}: {error:?}")),
-        };
-        let file = tempfile::NamedTempFile::with_suffix(format!(".{}", kind.extension)).expect("a file");
-        std::fs::write(file.path(), bytes).expect("a file");
-        let verdict = verdict::judge(file.path());
-        assert_eq!(verdict.numbers, (0..kind.recipe.frames as u32).collect::<Vec<_>>(), "{what}");
-        assert_eq!(verdict.warnings, "", "{what}");
+        let source = Source::new(recipe);
+        assert_eq!(source.leading > 0, gops == Gops::Open);
     }
 }
