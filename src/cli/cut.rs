@@ -46,6 +46,10 @@ pub struct Arguments {
     /// Encode without any loss (High 4:4:4 Predictive, several times the source's size).
     #[arg(long)]
     lossless: bool,
+    /// What the cut is wrapped in; default: what the output's name ends in, MPEG-TS for standard output, where MP4 is
+    /// fragmented.
+    #[arg(long, value_enum)]
+    container: Option<Wrapping>,
     /// The file to write, or - for standard output.
     #[arg(long, short)]
     output: PathBuf,
@@ -62,6 +66,14 @@ enum Type {
     Copy,
     /// The segments that cover the span, byte for byte.
     Rough,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Wrapping {
+    Ts,
+    Mp4,
+    Mkv,
+    Webm,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -102,7 +114,7 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
             Missing::Freeze => Holes::Freeze,
             Missing::Black => Holes::Black,
         },
-        container: container(&arguments.output),
+        container: container(&arguments)?,
     };
     let render = app::build(config)?;
     let bar = ProgressBar::new_spinner();
@@ -168,7 +180,8 @@ fn run_file(config: &Config, arguments: &Arguments) -> Result<()> {
             return Err(Error::invalid("invalid-type", "type", detail));
         }
     };
-    cut_file::run(config, Path::new(&arguments.channel), &arguments.ranges, coding, &arguments.output)
+    let output = (container(arguments)?, &*arguments.output);
+    cut_file::run(config, Path::new(&arguments.channel), &arguments.ranges, coding, output)
 }
 
 fn transitions(texts: &[String], ranges: usize) -> Result<Vec<Option<Transition>>> {
@@ -180,13 +193,28 @@ fn transitions(texts: &[String], ranges: usize) -> Result<Vec<Option<Transition>
     Ok(all)
 }
 
-/// What the file's name says; MPEG-TS otherwise.
-fn container(output: &Path) -> Container {
+/// What is asked for, or else the output's name says.
+fn container(arguments: &Arguments) -> Result<Container> {
+    let (asked, output) = (arguments.container, &*arguments.output);
     let extension = output.extension().and_then(|it| it.to_str()).map(str::to_ascii_lowercase);
-    match extension.as_deref() {
-        Some("mp4") => Container::Mp4,
-        Some("mkv") => Container::Matroska,
-        Some("webm") => Container::WebM,
-        _ => Container::TransportStream,
-    }
+    let wrapping = match (asked, extension.as_deref()) {
+        (Some(asked), _) => asked,
+        (None, Some("ts")) => Wrapping::Ts,
+        (None, Some("mp4")) => Wrapping::Mp4,
+        (None, Some("mkv")) => Wrapping::Mkv,
+        (None, Some("webm")) => Wrapping::Webm,
+        (None, None) if output == Path::new("-") => Wrapping::Ts,
+        // A device, or a name without an ending: the archive's own container.
+        (None, _) if arguments.quality.is_some() => Wrapping::Ts,
+        (None, _) => {
+            let detail = "the output must end in .mp4, .mkv, .webm or .ts, or --container say what it is";
+            return Err(Error::invalid("output", "output", detail));
+        }
+    };
+    Ok(match wrapping {
+        Wrapping::Ts => Container::TransportStream,
+        Wrapping::Mp4 => Container::Mp4,
+        Wrapping::Mkv => Container::Matroska,
+        Wrapping::Webm => Container::WebM,
+    })
 }

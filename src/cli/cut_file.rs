@@ -6,23 +6,18 @@ use crate::config::Config;
 use crate::media::cut::Container;
 use crate::media::cut::edge::EdgeSettings;
 pub use crate::media::file::Coding;
-use crate::media::file::{FileCut, Progress, Range, cut};
+use crate::media::file::{FileCut, Progress, Range, Target, cut};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::io::Write;
 use std::path::Path;
 
-fn container(path: &Path) -> Result<Container> {
-    let extension = path.extension().and_then(|it| it.to_str()).unwrap_or_default();
-    match &*extension.to_ascii_lowercase() {
-        "ts" => Ok(Container::TransportStream),
-        "mp4" => Ok(Container::Mp4),
-        "mkv" => Ok(Container::Matroska),
-        "webm" => Ok(Container::WebM),
-        _ => Err(Error::invalid("output", "output", "the output must end in .mp4, .mkv, .webm or .ts")),
-    }
-}
-
-pub fn run(config: &Config, source: &Path, ranges: &[String], coding: Coding, target: &Path) -> Result<()> {
-    let container = container(target)?;
+pub fn run(
+    config: &Config,
+    source: &Path,
+    ranges: &[String],
+    coding: Coding,
+    (container, path): (Container, &Path),
+) -> Result<()> {
     let mut ranges = ranges.iter().map(|it| Range::parse(it)).collect::<Result<Vec<Range>>>()?;
     if ranges.is_empty() {
         ranges.push(Range { start: None, end: None });
@@ -33,9 +28,15 @@ pub fn run(config: &Config, source: &Path, ranges: &[String], coding: Coding, ta
     if let Ok(style) = ProgressStyle::with_template("{msg} {bar:40} {bytes}/{total_bytes}, {eta} left") {
         bar.set_style(style);
     }
-    let output = Output::create(target, ProgressBar::hidden())?;
-    let file = output.file()?.ok_or_else(|| Error::internal("a container has no extension"))?;
-    let summary = cut(source, &what, file, &Token::root(), &|progress| {
+    let output = Output::create(path, ProgressBar::hidden())?;
+    let target = match output.temporary() {
+        Some(path) => Target::File(path.to_owned()),
+        None => Target::Stream(Box::new(|bytes| {
+            let written = std::io::stdout().write_all(bytes);
+            written.map_err(|fault| Error::io("the output could not be written", &fault))
+        })),
+    };
+    let summary = cut(source, &what, target, &Token::root(), &|progress| {
         let (message, done, all) = match progress {
             Progress::Reading { done, all } => ("reading", done, all),
             Progress::Writing { done, all } => ("writing", done, all),

@@ -31,11 +31,9 @@ impl Output {
         Ok(Self { writer: Box::new(file), names: Some((temporary, path.to_owned())), progress })
     }
 
-    /// The file, for what writes it out of order; none for standard output.
-    pub fn file(&self) -> Result<Option<std::fs::File>> {
-        let Some((temporary, _)) = &self.names else { return Ok(None) };
-        let opened = std::fs::File::options().write(true).read(true).open(temporary);
-        opened.map(Some).map_err(|error| fault(&error))
+    /// The name of the file while it is made; none for standard output.
+    pub fn temporary(&self) -> Option<&Path> {
+        self.names.as_ref().map(|it| &*it.0)
     }
 
     /// Gives the file its name.

@@ -95,6 +95,19 @@ pub fn aac(track: &AudioTrack) -> Result<Vec<u8>, Refused> {
     Ok(bits.to_be_bytes().to_vec())
 }
 
+/// The same of AAC in ADTS whose header (ISO/IEC 14496-3 §1.A.3.2.1) is this; `None` where it tells its channels inside
+/// its frames.
+pub fn aac_of_adts(header: &[u8]) -> Option<Vec<u8>> {
+    let [0xff, sync, format, channels, ..] = *header else { return None };
+    if sync & 0xf6 != 0xf0 {
+        return None;
+    }
+    let (object, rate) = (u16::from(format >> 6) + 1, u16::from(format >> 2 & 15));
+    let channels = u16::from(format & 1) << 2 | u16::from(channels >> 6);
+    let known = usize::from(rate) < AAC_RATES.len() && channels > 0;
+    known.then(|| (object << 11 | rate << 7 | channels << 3).to_be_bytes().to_vec())
+}
+
 /// AC3SpecificBox's content (ETSI TS 102 366 §F.4).
 pub fn ac3(track: &AudioTrack) -> Option<Vec<u8>> {
     let mut bits = BitReader::new(track.head.get(4..)?);
@@ -168,6 +181,9 @@ mod tests {
         assert_eq!(aac(&track(AudioCodec::AacAdts, 48_000, 2, [0; 8])), Ok(vec![0x11, 0x90]));
         assert_eq!(aac(&track(AudioCodec::AacAdts, 44_100, 1, [0; 8])), Ok(vec![0x12, 0x08]));
         assert!(aac(&track(AudioCodec::AacAdts, 48_000, 0, [0; 8])).is_err());
+        assert_eq!(aac_of_adts(&[0xff, 0xf1, 0x4c, 0x80, 0, 0, 0]), Some(vec![0x11, 0x90]));
+        let none: [&[u8]; 4] = [&[], &[0xff, 0xf1, 0x4c], &[0xff, 0xf1, 0x4c, 0], &[0x21, 0xf1, 0x4c, 0x80]];
+        assert!(none.iter().all(|it| aac_of_adts(it).is_none()));
         // 48 kHz, 384 kbit/s, 3/2 with LFE, bsid 8.
         let it = track(AudioCodec::Ac3, 48_000, 6, [0x0b, 0x77, 0, 0, 0x1c, 0x40, 0xe1, 0]);
         assert_eq!(ac3(&it), Some(vec![0x10, 0x3d, 0xc0]));

@@ -138,6 +138,34 @@ fn pieces_are_those_of_the_whole() {
 }
 
 #[test]
+fn the_receipt_of_what_cannot_be_copied_says_so() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let server = Server::start(whole);
+    let ranges = [(1_000_000, 2_000_000), (4_000_000, 5_500_000)];
+    for (extension, more, word) in
+        [("mp4", "&transition=fade,0.4", "transitions are MPEG-TS"), ("webm", "", "asked to be encoded")]
+    {
+        let target = target(extension, &ranges) + more;
+        let answer = server.get(&format!("{target}&receipt=true"));
+        assert_eq!(answer.status, 200, "{}", String::from_utf8_lossy(&answer.body));
+        let receipt = answer.json();
+        assert!(receipt["full_encode"].as_str().is_some_and(|it| it.contains(word)), "{receipt}");
+        assert_eq!(receipt["encoded_frames"], receipt["frames"]);
+        assert_eq!(receipt["cost"]["pictures_encoded"], receipt["frames"]);
+        assert!(receipt["content_type"].as_str().is_some_and(|it| it.ends_with(extension)), "{receipt}");
+        assert!(receipt["bytes"].is_null() && receipt["estimated_bytes"].is_null(), "{receipt}");
+        let cut = server.get(&target);
+        assert_eq!(cut.status, 200);
+        let file = saved(&cut.body, extension);
+        assert_eq!(receipt["frames"], judge.hashes(file.path()).len(), "{extension}");
+    }
+    let copied = target("webm", &ranges).replace("type=smart", "type=copy");
+    assert_eq!(server.get(&format!("{copied}&receipt=true")).status, 400);
+    let plain = server.get(&(target("mp4", &ranges) + "&receipt=true")).json();
+    assert!(plain["full_encode"].is_null(), "{plain}");
+}
+
+#[test]
 fn rough_cuts_are_transport_streams() {
     let server = Server::start(whole);
     let answer = server.get("/cut/chan/270p.mp4?type=rough");

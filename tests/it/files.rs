@@ -167,6 +167,50 @@ fn a_copy_reaches_outward_and_encodes_nothing() {
 }
 
 #[test]
+fn the_index_of_a_movie_comes_first() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = stream(folder.path());
+    // A name that would be another protocol, or a pattern, were it an address.
+    let source = folder.path().join("pipe:1 %d");
+    std::fs::copy(&stream, &source).expect("a copy");
+    let cut = run(&source, &["0.5,2.1"], &[], "mp4").expect("a cut");
+    let (bytes, mut at, mut kinds) = (std::fs::read(&cut.path).expect("a cut"), 0, Vec::new());
+    while let Some(head) = bytes.get(at..at + 8) {
+        kinds.push(String::from_utf8_lossy(&head[4..]).into_owned());
+        at += u32::from_be_bytes(head[..4].try_into().expect("four bytes")) as usize;
+    }
+    assert_eq!(at, bytes.len());
+    assert_eq!(kinds[..2], ["ftyp", "moov"]);
+    assert_eq!(kinds.last().map(|it| &**it), Some("mdat"));
+    let plain = folder.path().join("cut.mp4");
+    std::fs::rename(&cut.path, &plain).expect("another name");
+    assert_eq!(judge.numbers(&plain), (15..63).collect::<Vec<u32>>());
+}
+
+#[test]
+fn cuts_are_written_to_standard_output() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = stream(folder.path());
+    for (more, extension, magic) in [
+        (&[][..], "ts", &b"\x47"[..]),
+        (&["--container", "mkv"], "mkv", b"\x1a\x45\xdf\xa3"),
+        (&["--container", "mp4"], "mp4", b"\0\0\0"),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_moviola"));
+        command.arg("cut").arg(&stream).args(["--range", "0.5,2.1", "--range", "3,", "-o", "-"]).args(more);
+        let done = command.output().expect("the program runs");
+        assert!(done.status.success(), "{extension}: {}", String::from_utf8_lossy(&done.stderr));
+        assert!(done.stdout.starts_with(magic), "{extension}: {:?}", &done.stdout[..16]);
+        let file = folder.path().join(format!("out.{extension}"));
+        std::fs::write(&file, &done.stdout).expect("a file");
+        assert_eq!(judge.numbers(&file), (15..63).chain(90..120).collect::<Vec<u32>>(), "{extension}");
+        assert_eq!(judge.complaints(&file), "", "{extension}");
+    }
+}
+
+#[test]
 fn what_cannot_be_done_is_said() {
     let folder = tempfile::tempdir().expect("a folder");
     let stream = stream(folder.path());

@@ -7,6 +7,10 @@ use super::packet::Packet;
 use super::{Options, c_string, check, fault, ffi, out_of_memory};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result};
+use std::ffi::CString;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr::NonNull;
 
 /// How a stream is described that is taken over from an input.
@@ -18,6 +22,7 @@ pub struct CopiedStream {
     pub extradata: Option<Vec<u8>>,
     /// The container's four-character code; `None` lets libav choose.
     pub tag: Option<[u8; 4]>,
+    pub name: Option<&'static str>,
 }
 
 /// A container being written.
@@ -44,6 +49,25 @@ impl Muxer {
     pub fn seekable(format: &str, file: Box<dyn WriteSeek>) -> Result<Self> {
         super::initialise();
         Self::over(format, Writer::seekable(file)?)
+    }
+
+    /// A muxer into the file of this name, which it may read again: to move its index to the front.
+    pub fn file(format: &str, path: &Path) -> Result<Self> {
+        let fault = |error: std::io::Error| Error::io("the output could not be written", &error);
+        let muxer = Self::seekable(format, Box::new(File::create(path).map_err(fault)?))?;
+        // The protocol is named, so that no name of a file is taken for another.
+        let url = [&b"file:"[..], path.as_os_str().as_bytes()].concat();
+        let url = CString::new(url).map_err(|_| Error::internal("a name with a zero in it"))?;
+        // SAFETY: the context owns its address, which libav frees with it; the copy is libav's allocation.
+        unsafe {
+            let url = ffi::av_strdup(url.as_ptr());
+            if url.is_null() {
+                return Err(out_of_memory("muxer"));
+            }
+            ffi::av_freep(std::ptr::addr_of_mut!((*muxer.context.as_ptr()).url).cast());
+            (*muxer.context.as_ptr()).url = url;
+        }
+        Ok(muxer)
     }
 
     fn over(format: &str, writer: Writer) -> Result<Self> {
@@ -121,6 +145,11 @@ impl Muxer {
             (*target).sample_aspect_ratio = (*source).sample_aspect_ratio;
             (*target).avg_frame_rate = (*source).avg_frame_rate;
             (*target).disposition = (*source).disposition;
+            if let Some(name) = copy.name {
+                let name = c_string(name)?;
+                let code = ffi::av_dict_set(&mut (*target).metadata, c"title".as_ptr(), name.as_ptr(), 0);
+                check("describing a stream", code)?;
+            }
             let language = ffi::av_dict_get((*source).metadata, c"language".as_ptr(), std::ptr::null(), 0);
             if !language.is_null() {
                 let code =

@@ -180,7 +180,6 @@ impl<'a> Maker<'a> {
     fn end_of(&self, from: usize, count: usize, last: i64) -> i64 {
         let near = (from..from + count).flat_map(|segment| self.index.units(segment));
         let later = near.filter(|it| !it.second_field && it.pts > last).map(|it| it.pts);
-        let usual = last + self.index.step;
-        later.min().filter(|_| last < self.index.last).unwrap_or(usual)
+        later.min().filter(|_| last < self.index.last).unwrap_or(self.index.end.max(last + 1))
     }
 }

@@ -15,11 +15,10 @@ use super::cut::edge::EdgeSettings;
 use super::cut::plan::{MAX_ENCODED, refuse};
 use crate::base::{Error, Result, Token};
 use edges::Prepared;
-use output::Output;
+use output::{Output, Plan};
 use reader::Reader;
 use scan::FileIndex;
-use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// How a file is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +49,17 @@ pub struct FileSummary {
     pub notices: Vec<String>,
 }
 
+/// Takes a file's bytes in order.
+pub type Forward = Box<dyn FnMut(&[u8]) -> Result<()> + Send>;
+
+/// Where a cut is written.
+pub enum Target {
+    /// A file, which is made.
+    File(PathBuf),
+    /// Forward only. MP4 is fragmented then (ISO/IEC 14496-12 §8.8), Matroska without cues.
+    Stream(Forward),
+}
+
 /// Stages of the work with what is done of it, both in bytes of the source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -68,7 +78,7 @@ const MAX_EDGE_BYTES: usize = 256 << 20;
 pub fn cut(
     source: &Path,
     what: &FileCut,
-    target: File,
+    target: Target,
     token: &Token,
     progress: &dyn Fn(Progress),
 ) -> Result<FileSummary> {
@@ -96,7 +106,8 @@ pub fn cut(
     }
     let sounds = sound::choose(&index, &prepared, what.container);
     let mut reader = Reader::open(source, &index, true, token)?;
-    let mut output = Output::create(&index, &reader, &prepared, what.container, target)?;
+    let plan = Plan { prepared: &prepared, sounds: &sounds, container: what.container };
+    let mut output = Output::create(&index, &reader, &plan, target)?;
     let all: u64 = prepared.iter().map(Prepared::copied_bytes).sum();
     let mut done = 0;
     for (number, range) in prepared.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Packets on their way into a container.
 
+use super::Target;
 use super::edges::{Part, Prepared, elementary};
 use super::reader::{Reader, is_text};
 use super::scan::{FileIndex, unsupported};
@@ -10,12 +11,14 @@ use crate::media::cut::Container;
 use crate::media::cut::edge::{Sample, with_sets};
 use crate::media::ffi::{CopiedStream, Muxer, Packet, StreamInfo, codec_name, id};
 use crate::media::index::{AccessUnit, ParameterSet, SetKind, UnitClass, VideoCodec};
+use crate::media::matroska::amend::{self, Start};
 use crate::media::nal::StartCodes;
 use crate::media::nal::boxed::Framing;
 use crate::media::nal::prefixed::{self, Role};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::File;
+use std::path::PathBuf;
 
 /// Where parameter sets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +40,11 @@ pub struct Output<'a> {
     texts: Vec<Option<usize>>,
     times: DecodingTimes,
     notices: Vec<String>,
+    /// The file that is written, what is told in it afterwards of each track of sound, and how many samples their times
+    /// run ahead of what is heard.
+    path: Option<PathBuf>,
+    starts: Vec<Option<Start>>,
+    leads: Vec<u32>,
 }
 
 /// Decoding times of packets as they are written, from their presentation times alone.
@@ -102,29 +110,93 @@ fn cannot_hold(container: Container, codec: &str) -> Error {
         .with_parameter("output")
 }
 
+/// What is written.
+pub struct Plan<'p> {
+    pub prepared: &'p [Prepared],
+    /// Of each track, for each range.
+    pub sounds: &'p [Vec<Chosen>],
+    pub container: Container,
+}
+
+impl Plan<'_> {
+    /// The first packet of a track, in the range it belongs to.
+    fn first(&self, track: usize) -> Option<&Chosen> {
+        self.sounds[track].iter().find(|it| !it.frames.is_empty())
+    }
+
+    /// Samples of a track before the first picture.
+    fn lead(&self, index: &FileIndex, track: usize) -> u32 {
+        let at = self.first(track).map_or(0, |it| index.sounds[track].packets[it.frames.start].at + it.shift);
+        u32::try_from(-at).unwrap_or(0)
+    }
+
+    /// What is not heard of the start of a track that is the file's `number`th, where that has to be told.
+    fn start(&self, index: &FileIndex, track: usize, number: usize) -> Option<Start> {
+        let (sound, lead) = (&index.sounds[track], self.lead(index, track));
+        let delay = u64::from(lead) * 1_000_000_000 / u64::from(sound.stream.sample_rate.max(1));
+        // The head of Opus says how much decoders leave out.
+        let turned = self.first(track).filter(|_| sound.stream.codec != id::OPUS).and_then(|chosen| {
+            let partial = |frame: &usize| {
+                let early = chosen.early(sound, *frame);
+                early > 0 && early < sound.packets[*frame].samples
+            };
+            let frame = chosen.frames.clone().find(partial)?;
+            (!chosen.trims_end(frame)).then_some((frame - chosen.frames.start) as u64)
+        });
+        (lead > 0).then_some(Start { track: number as u64 + 1, delay, turned })
+    }
+}
+
+/// An OpusHead (RFC 7845 §5.1) that skips so many samples.
+fn opus_head(head: &[u8], skip: u32) -> Option<Vec<u8>> {
+    let mut head = head.to_vec();
+    let skip = u16::try_from(skip).ok()?;
+    head.get_mut(10..12)?.copy_from_slice(&skip.to_le_bytes());
+    Some(head)
+}
+
 impl<'a> Output<'a> {
     pub fn create(
         index: &'a FileIndex,
         reader: &Reader<'_>,
-        prepared: &[Prepared],
-        container: Container,
-        file: File,
+        plan: &Plan<'_>,
+        target: Target,
     ) -> Result<Self> {
+        let container = plan.container;
         check_codecs(index, container)?;
-        let mut muxer = Muxer::seekable(format(container).0, Box::new(file))?;
-        let (sets, video) = describe_video(index, prepared, container);
+        let forward = matches!(target, Target::Stream(_));
+        let name = format(container).0;
+        let path = match &target {
+            Target::File(path) => Some(path.clone()),
+            Target::Stream(_) => None,
+        };
+        let mut muxer = match target {
+            Target::File(path) => Muxer::file(name, &path)?,
+            Target::Stream(write) => Muxer::new(name, write)?,
+        };
+        let matroska = matches!(container, Container::Matroska | Container::WebM);
+        let (sets, video) = describe_video(index, plan.prepared, container);
         muxer.add_copy(&reader.demuxer, index.video.index, &video)?;
-        let mut streams = Vec::new();
-        for track in &index.sounds {
+        let (mut streams, mut starts) = (Vec::new(), Vec::new());
+        for (number, track) in index.sounds.iter().enumerate() {
             // What decoders have to hear before the first picture has times before 0: libav makes an edit list of them in
-            // MP4, and players leave it out in Matroska.
-            let copy = CopiedStream { base: track.clock(), extradata: None, tag: None };
+            // MP4. In Matroska they are told afterwards.
+            let start = if matroska && !forward { plan.start(index, number, number + 1) } else { None };
+            let name = start.as_ref().map(|_| amend::PLACE);
+            let extradata = track.config.clone().filter(|_| container != Container::TransportStream);
+            let mut copy = CopiedStream { base: track.clock(), extradata, tag: None, name };
+            if track.stream.codec == id::OPUS && container != Container::TransportStream {
+                // Decoders believe the head: what it says has to be what the container does.
+                let head = reader.demuxer.extradata(track.stream.index)?;
+                copy.extradata = opus_head(&head, plan.lead(index, number));
+            }
             streams.push(muxer.add_copy(&reader.demuxer, track.stream.index, &copy)?);
+            starts.push(start);
         }
         let (mut texts, mut notices) = (Vec::new(), Vec::new());
         for stream in &index.others {
             texts.push(if is_text(stream) && container == Container::Matroska {
-                let copy = CopiedStream { base: stream.time_base, extradata: None, tag: None };
+                let copy = CopiedStream { base: stream.time_base, extradata: None, tag: None, name: None };
                 Some(muxer.add_copy(&reader.demuxer, stream.index, &copy)?)
             } else {
                 let codec = codec_name(stream.codec);
@@ -134,7 +206,10 @@ impl<'a> Output<'a> {
         }
         let options: &[(&str, &str)] = match container {
             // Edits are told on the movie's clock: a millisecond is too coarse for them.
-            Container::Mp4 => &[("movie_timescale", "90000")],
+            Container::Mp4 if forward => {
+                &[("movie_timescale", "90000"), ("movflags", "frag_keyframe+delay_moov")]
+            }
+            Container::Mp4 => &[("movie_timescale", "90000"), ("movflags", "faststart")],
             // Decoding times before 0 are no reason to move everything: these containers do not tell them.
             Container::Matroska | Container::WebM => &[("avoid_negative_ts", "disabled")],
             Container::TransportStream => &[],
@@ -148,7 +223,22 @@ impl<'a> Output<'a> {
         let times =
             DecodingTimes { depth: index.reorder, step, first: None, written: 0, waiting: BinaryHeap::new() };
         let codes = StartCodes::default();
-        Ok(Self { index, container, muxer, sets, codes, sounds: streams, texts, times, notices })
+        let leads = (0..streams.len()).map(|it| starts[it].as_ref().map_or(0, |_| plan.lead(index, it)));
+        let leads = leads.collect();
+        Ok(Self {
+            index,
+            container,
+            muxer,
+            sets,
+            codes,
+            sounds: streams,
+            texts,
+            times,
+            notices,
+            path,
+            starts,
+            leads,
+        })
     }
 
     pub fn notices(&self) -> Vec<String> {
@@ -220,15 +310,28 @@ impl<'a> Output<'a> {
     }
 
     pub fn sound(&mut self, track: usize, chosen: &Chosen, frame: usize, packet: &Packet) -> Result<()> {
-        let told = self.index.sounds[track].packets[frame];
-        let mut out = Packet::from_bytes(packet.data())?;
-        let at = told.at + chosen.shift;
-        let trim = if frame + 1 == chosen.frames.end { chosen.trim_end } else { 0 };
+        let track_sound = &self.index.sounds[track];
+        let told = track_sound.packets[frame];
+        // Other containers take no ADTS, and libav does not always take it off where it writes forward.
+        let framing = match (&track_sound.config, packet.data()) {
+            (Some(_), [0xff, flags, ..]) if self.container != Container::TransportStream => {
+                adts_bytes(*flags)
+            }
+            _ => 0,
+        };
+        let mut out = Packet::from_bytes(packet.data().get(framing..).unwrap_or_default())?;
+        let at = told.at + chosen.shift + i64::from(self.leads[track]);
+        let is_last = frame + 1 == chosen.frames.end;
+        let trim = if is_last { chosen.trim_end } else { 0 };
         out.set_times(Some(at), Some(at));
         out.set_key(true);
         let matroska = matches!(self.container, Container::Matroska | Container::WebM);
-        if trim > 0 && matroska {
-            out.trim_end(trim)?;
+        let turned = self.starts[track].as_ref().filter(|_| track_sound.stream.codec != id::OPUS);
+        let early = turned.map_or(0, |_| chosen.early(track_sound, frame));
+        if matroska && chosen.trims_end(frame) {
+            out.trim_end(trim + chosen.unsaid)?;
+        } else if matroska && early > 0 {
+            out.trim_end(early)?;
         }
         // Where nothing else tells the end, a shorter last packet does.
         let heard = if matroska { told.samples } else { told.samples - trim.min(told.samples) };
@@ -256,8 +359,18 @@ impl<'a> Output<'a> {
     }
 
     pub fn finish(self) -> Result<()> {
-        self.muxer.finish()
+        self.muxer.finish()?;
+        let starts: Vec<Start> = self.starts.into_iter().flatten().collect();
+        let Some(path) = self.path.filter(|_| !starts.is_empty()) else { return Ok(()) };
+        let file = File::options().read(true).write(true).open(path);
+        file.and_then(|mut file| amend::amend(&mut file, &starts))
+            .map_err(|fault| Error::io("the output could not be written", &fault))
     }
+}
+
+/// Bytes of the header of ADTS with these flags: a checksum follows it, or none (ISO/IEC 14496-3 §1.A.3.2.1).
+fn adts_bytes(flags: u8) -> usize {
+    if flags & 1 == 1 { 7 } else { 9 }
 }
 
 fn is_nal(codec: VideoCodec) -> bool {
@@ -267,7 +380,7 @@ fn is_nal(codec: VideoCodec) -> bool {
 /// How the pictures' stream is described: all parameter sets of the source and its edges in the container where they
 /// have numbers of their own, else among the pictures.
 fn describe_video(index: &FileIndex, prepared: &[Prepared], container: Container) -> (Sets, CopiedStream) {
-    let mut copy = CopiedStream { base: index.clock, extradata: None, tag: None };
+    let mut copy = CopiedStream { base: index.clock, extradata: None, tag: None, name: None };
     let Some(track) = index.track().filter(|it| is_nal(it.codec)) else { return (Sets::Among, copy) };
     let hevc = track.codec == VideoCodec::Hevc;
     let codes = StartCodes::default();

@@ -9,6 +9,7 @@ use crate::media::index::{
     AccessUnit, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, UnitClass, VideoCodec, VideoTrack,
 };
 use crate::media::nal::boxed::Framing;
+use crate::media::record;
 use crate::media::source::open_probed;
 use std::path::Path;
 
@@ -46,6 +47,10 @@ pub struct SoundPacket {
 pub struct SoundTrack {
     pub stream: StreamInfo,
     pub packets: Vec<SoundPacket>,
+    /// Samples that decoding a packet gives, where the codec fixes them: of the last one the file may leave some out.
+    pub decoded: u32,
+    /// What its decoder is told, where the container does not: of AAC in ADTS.
+    pub config: Option<Vec<u8>>,
 }
 
 impl SoundTrack {
@@ -103,8 +108,6 @@ fn is_sound(stream: &StreamInfo) -> bool {
 /// Collects the sound of one stream.
 struct SoundScanner {
     track: SoundTrack,
-    /// Samples of each packet, where the codec fixes them.
-    fixed: u32,
 }
 
 impl SoundScanner {
@@ -115,8 +118,9 @@ impl SoundScanner {
         let told = base.rescale(duration, clock).clamp(0, i64::from(u32::MAX)) as u32;
         // Where ticks are coarse a packet's duration is rounded.
         let tolerance = base.rescale(2, clock).max(2);
-        let near = (i64::from(told) - i64::from(self.fixed)).abs() <= tolerance;
-        let samples = if self.fixed > 0 && (told == 0 || near) { self.fixed } else { told };
+        let fixed = self.track.decoded;
+        let near = (i64::from(told) - i64::from(fixed)).abs() <= tolerance;
+        let samples = if fixed > 0 && (told == 0 || near) { fixed } else { told };
         let at = match (stamp.map(|it| base.rescale(it, clock)), follows) {
             (Some(at), Some(follows)) if (at - follows).abs() <= tolerance => follows,
             (Some(at), _) => at,
@@ -147,8 +151,9 @@ impl FileIndex {
         let mut sounds = Vec::new();
         for stream in streams.iter().filter(|it| is_sound(it)).take(MAX_AUDIO_TRACKS) {
             let fixed = demuxer.packet_samples(stream.index)?;
-            let track = SoundTrack { stream: stream.clone(), packets: Vec::new() };
-            sounds.push(SoundScanner { track, fixed });
+            let track =
+                SoundTrack { stream: stream.clone(), packets: Vec::new(), decoded: fixed, config: None };
+            sounds.push(SoundScanner { track });
         }
         let others = streams.iter().filter(|it| {
             it.index != video.index && !sounds.iter().any(|sound| sound.track.stream.index == it.index)
@@ -159,6 +164,7 @@ impl FileIndex {
         let mut scanner = PacketScanner::new(codec(&video), &demuxer.extradata(video.index)?);
         let (mut stamps, mut seek_points) = (Vec::new(), Vec::new());
         let (mut hidden, mut frames, mut timed) = (Vec::new(), 0, false);
+        let mut latest = (i64::MIN, 0);
         while let Some(packet) = demuxer.read()? {
             if packet.is_encrypted() {
                 return Err(unsupported("the file is encrypted"));
@@ -174,6 +180,9 @@ impl FileIndex {
                     )));
                 }
                 if let Some(sound) = sounds.iter_mut().find(|it| it.track.stream.index == packet.stream()) {
+                    if sound.track.packets.is_empty() && sound.track.stream.codec == id::AAC {
+                        sound.track.config = record::aac_of_adts(packet.data());
+                    }
                     sound.push(packet.pts(), packet.duration());
                 }
                 continue;
@@ -185,6 +194,9 @@ impl FileIndex {
             let number = stamps.len() as u64;
             stamps.push(packet.pts().or(packet.dts()).unwrap_or(i64::MIN));
             timed |= packet.pts().is_some();
+            if let Some(pts) = packet.pts().filter(|it| *it > latest.0) {
+                latest = (pts, packet.duration());
+            }
             if packet.is_key()
                 && let Some(pts) = ticks(packet.pts().or(packet.dts()))
             {
@@ -203,6 +215,8 @@ impl FileIndex {
             })?;
         }
         progress(bytes, bytes);
+        // Streams guess how long a picture lasts; files tell.
+        let lasts = if by_bytes { 0 } else { video.time_base.rescale(latest.1, TimeBase::MPEG) };
         let framing = scanner.framing();
         let rate = (video.frame_rate.0 > 0).then_some((video.frame_rate.0 as u32, video.frame_rate.1 as u32));
         let track = scanner.finish(rate);
@@ -212,7 +226,7 @@ impl FileIndex {
             framing,
             track,
             &hidden,
-            Rest { stamps, timed, seek_points, sounds, others, by_bytes, bytes },
+            Rest { stamps, timed, seek_points, sounds, others, by_bytes, bytes, lasts },
         )
     }
 
@@ -260,7 +274,7 @@ impl FileIndex {
             others: rest.others,
             first,
             last,
-            end: last + step,
+            end: last + if hidden.is_empty() && rest.lasts > 0 { rest.lasts } else { step },
             step,
             reorder: usize::from(track.reorder),
             by_bytes: rest.by_bytes,
@@ -374,6 +388,8 @@ struct Rest {
     others: Vec<StreamInfo>,
     by_bytes: bool,
     bytes: u64,
+    /// How long the last picture is shown, where that is told, in ticks of 90 kHz.
+    lasts: i64,
 }
 
 pub fn unsupported(what: impl Into<String>) -> Error {

@@ -15,6 +15,22 @@ pub struct Chosen {
     pub shift: i64,
     /// Samples at the end of the last packet that are not to be heard.
     pub trim_end: u32,
+    /// What decoding the last packet gives more than it is told to last, which is not heard either.
+    pub unsaid: u32,
+}
+
+impl Chosen {
+    /// Something at the end of this packet is not to be heard.
+    pub fn trims_end(&self, frame: usize) -> bool {
+        frame + 1 == self.frames.end && self.trim_end + self.unsaid > 0
+    }
+
+    /// What of a packet lies before the output's first picture, in samples.
+    pub fn early(&self, track: &SoundTrack, frame: usize) -> u32 {
+        let packet = track.packets[frame];
+        let before = (-(packet.at + self.shift)).clamp(0, i64::from(packet.samples));
+        before as u32
+    }
 }
 
 /// Chooses for every track of the file, and of each, for every range. What can trim gets whole packets around the cut, and before them what a
@@ -65,10 +81,11 @@ fn choose_track(video: TimeBase, track: &SoundTrack, prepared: &[Prepared], trim
         let until =
             packets.partition_point(|it| if exact_end { it.at < end } else { it.at + half(it) < end });
         let frames = from..until.max(from);
-        let mut chosen = Chosen { frames, shift, trim_end: 0 };
+        let mut chosen = Chosen { frames, shift, trim_end: 0, unsaid: 0 };
         if let Some(last) = packets[chosen.frames.clone()].last() {
             let over = if exact_end { (ends(last) - end).clamp(0, i64::from(last.samples)) } else { 0 };
             chosen.trim_end = over as u32;
+            chosen.unsaid = track.decoded.saturating_sub(last.samples);
             cursor = Some(ends(last) + shift);
         }
         ranges.push(chosen);

@@ -1,5 +1,7 @@
-//! Matroska (RFC 9559) in which every size is known beforehand: the head with its cues, and clusters. Pure.
+//! Matroska (RFC 9559) in which every size is known beforehand: the head with its cues, and clusters. Pure. And what
+//! libav's muxer leaves unsaid in its files.
 
+pub mod amend;
 mod cluster;
 mod ebml;
 mod head;

@@ -15,6 +15,7 @@ use super::ffi::{MemoryWriter, Muxer};
 use super::ts::ContinuityCounters;
 use crate::base::{Error, Result, Timestamp, Token};
 use maker::Maker;
+use std::fs::File;
 use std::ops::Range;
 
 /// PTS of the first picture, in seconds: some way off zero, as live streams are.
@@ -93,11 +94,17 @@ pub fn segments(
     segmenter.close(true)
 }
 
-/// Makes what the recipe says as one file of libav's `format`, written forward only with the muxer's `options`.
-pub fn file(what: &Recipe, format: &str, options: &[(&str, &str)], token: &Token) -> Result<Vec<u8>> {
-    let memory = MemoryWriter::default();
-    let mut maker = Maker::new(what, true)?;
-    let mut muxer = Muxer::new(format, memory.writer())?;
+/// Makes what the recipe says as one file of libav's `format`, with the muxer's `options`.
+pub fn file(
+    what: &Recipe,
+    format: &str,
+    options: &[(&str, &str)],
+    target: File,
+    token: &Token,
+) -> Result<()> {
+    // A stream has no header of its own.
+    let mut maker = Maker::new(what, format != "mpegts")?;
+    let mut muxer = Muxer::seekable(format, Box::new(target))?;
     muxer.add(&maker.video)?;
     muxer.add(&maker.audio)?;
     muxer.start(options)?;
@@ -108,8 +115,7 @@ pub fn file(what: &Recipe, format: &str, options: &[(&str, &str)], token: &Token
         // Sound comes a second ahead of its picture; the muxer puts both in order.
         maker.hand_over(&mut muxer, count, None)?;
         if !more {
-            muxer.finish()?;
-            return Ok(memory.take());
+            return muxer.finish();
         }
     }
 }

@@ -90,8 +90,31 @@ impl Render {
         Ok(Prepared { cut: cut?, cached })
     }
 
-    /// What a smart cut holds; nothing is encoded to know it.
+    /// What a smart cut holds; nothing is encoded to know it. What cannot be copied into its container is encoded when the
+    /// cut is made, and so says the receipt.
     pub async fn smart_receipt(&self, wanted: Wanted, reach: Reach) -> Result<Receipt> {
+        let container = wanted.container;
+        match self.planned(wanted.clone(), reach).await {
+            Err(error)
+                if error.code == "unsupported-source"
+                    && reach == Reach::Exact
+                    && container != Container::TransportStream =>
+            {
+                self.full_receipt(wanted, error.detail).await
+            }
+            planned => planned,
+        }
+    }
+
+    /// What a cut holds of which all is encoded, and `why`.
+    pub async fn full_receipt(&self, wanted: Wanted, why: String) -> Result<Receipt> {
+        let container = wanted.container;
+        // The pictures are those of a smart cut, and nothing is asked of a container that is not copied into.
+        let wanted = Wanted { container: Container::TransportStream, ..wanted };
+        Ok(self.planned(wanted, Reach::Exact).await?.encoded_anew(container, why))
+    }
+
+    async fn planned(&self, wanted: Wanted, reach: Reach) -> Result<Receipt> {
         let score = self.score(wanted, reach).await?;
         if let Some(cut) = self.smart.find(&self.tag_of(&score)) {
             return Ok(cut.receipt.clone());

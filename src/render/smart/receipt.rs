@@ -31,6 +31,9 @@ pub struct Receipt {
     /// About how long the file will be, where it is not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_bytes: Option<u64>,
+    /// Why all of it is encoded anew, where that is so. Then it is made while it is sent, and its length is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub full_encode: Option<String>,
     pub cost: Cost,
     pub ranges: Vec<RangeReceipt>,
     /// The output from its start to its end.
@@ -40,6 +43,9 @@ pub struct Receipt {
     /// Bytes of the parts so far, exact for what is copied.
     #[serde(skip)]
     sum: u64,
+    /// Picture elements of the pictures so far.
+    #[serde(skip)]
+    elements: f64,
 }
 
 /// What preparing a cut takes, before anything of it is cached.
@@ -147,13 +153,28 @@ impl Receipt {
             Holes::Freeze => "freeze",
             Holes::Black => "black",
         };
-        let (container, content_type) = match container {
-            Container::TransportStream => ("mpegts", "video/mp2t"),
-            Container::Mp4 => ("mp4", "video/mp4"),
-            Container::Matroska => ("matroska", "video/x-matroska"),
-            Container::WebM => ("webm", "video/webm"),
-        };
+        let (container, content_type) = names(container);
         Self { policy, container, content_type, ..Self::default() }
+    }
+
+    /// The same pictures, all of them encoded into another container.
+    pub(super) fn encoded_anew(mut self, container: Container, why: String) -> Self {
+        (self.container, self.content_type) = names(container);
+        (self.encoded_frames, self.doubtful_joins, self.estimated_bytes) = (self.frames, 0, None);
+        let decoded = self.ranges.iter().map(|it| it.frames).sum();
+        for range in &mut self.ranges {
+            range.encoded_frames = range.frames + range.holes.iter().map(|it| it.frames).sum::<u64>();
+            // Samples are cut, not packets.
+            range.audio.iter_mut().for_each(|it| (it.lead_samples, it.trail_samples) = (0, 0));
+        }
+        let each = if self.frames > 0 { self.elements / self.frames as f64 } else { 0.0 };
+        self.cost = Cost {
+            pictures_decoded: decoded,
+            pictures_encoded: self.frames,
+            estimated_cpu_seconds: each * (decoded as f64 * DECODING + self.frames as f64 * ENCODING),
+        };
+        self.full_encode = Some(why);
+        self
     }
 
     /// Says how long the file is, exactly where that is known.
@@ -185,6 +206,7 @@ impl Receipt {
         let sources = seen.sources;
         self.frames += plan.copied + plan.encoded;
         self.encoded_frames += plan.encoded;
+        self.elements += seen.elements() * (plan.copied + plan.encoded) as f64;
         let start = seen.picture(plan.first).time;
         self.enter(number, (plan.start, plan.end), start, What::Content);
         let range = self.range(number, seen.range.span, plan.start);
@@ -226,6 +248,7 @@ impl Receipt {
         let policy = self.policy;
         self.frames += hole.frames;
         self.encoded_frames += hole.frames;
+        self.elements += seen.elements() * hole.frames as f64;
         self.enter(number, hole.output, hole.missing.start, What::Hole);
         let range = self.range(number, seen.range.span, hole.output.0);
         range.encoded_frames += hole.frames;
@@ -259,6 +282,7 @@ impl Receipt {
         let frames = left.copied + left.encoded;
         self.frames += frames;
         self.encoded_frames += frames;
+        self.elements += seen[0].elements() * frames as f64;
         let start = seen[0].picture(left.first).time;
         self.enter(number, (left.start, left.end), start, What::Transition).transition =
             Some(name.to_owned());
@@ -284,9 +308,7 @@ impl Receipt {
     fn work(&mut self, seen: &Seen<'_>, decoded: u64, encoded: u64) {
         self.cost.pictures_decoded += decoded;
         self.cost.pictures_encoded += encoded;
-        let format = seen.sources.first().and_then(|it| it.index.video.as_ref()?.format());
-        let elements = format.map_or(0.0, |it| f64::from(it.width) * f64::from(it.height));
-        let seconds = elements * (decoded as f64 * DECODING + encoded as f64 * ENCODING);
+        let seconds = seen.elements() * (decoded as f64 * DECODING + encoded as f64 * ENCODING);
         self.cost.estimated_cpu_seconds += seconds;
     }
 }
@@ -309,6 +331,12 @@ pub(super) struct Seen<'a> {
 }
 
 impl<'a> Seen<'a> {
+    /// Picture elements of a picture.
+    fn elements(&self) -> f64 {
+        let format = self.sources.first().and_then(|it| it.index.video.as_ref()?.format());
+        format.map_or(0.0, |it| f64::from(it.width) * f64::from(it.height))
+    }
+
     fn units(&self, source: usize) -> &'a [AccessUnit] {
         self.sources[source].index.video.as_ref().map_or(&[][..], |track| &track.units)
     }
@@ -374,6 +402,16 @@ impl RangeReceipt {
         for (known, now) in self.audio.iter_mut().zip(audio) {
             known.trail_samples = now.trail_samples;
         }
+    }
+}
+
+/// What a container is called, by people and by HTTP.
+fn names(container: Container) -> (&'static str, &'static str) {
+    match container {
+        Container::TransportStream => ("mpegts", "video/mp2t"),
+        Container::Mp4 => ("mp4", "video/mp4"),
+        Container::Matroska => ("matroska", "video/x-matroska"),
+        Container::WebM => ("webm", "video/webm"),
     }
 }
 

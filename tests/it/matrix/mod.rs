@@ -3,17 +3,18 @@
 //! MOVIOLA_MATRIX_SEED, MOVIOLA_MATRIX_KEEP, a folder for the cuts that are wrong, and MOVIOLA_MATRIX_JUDGE, a program
 //! that is asked about each cut too (scripts/judge.py).
 
+mod archived;
+mod files;
 mod kinds;
 mod source;
 mod verdict;
 
-use crate::client::Server;
 use crate::judge;
 use crate::media::Random;
-use moviola::media::synthetic::{Recipe, file};
-use source::{Kept, Ranges, Source};
+use source::{Form, Kept, Ranges, Source};
 use std::ops::Range;
 use std::path::Path;
+use tempfile::NamedTempFile;
 use verdict::Verdict;
 
 /// Random cuts a source; the environment may ask for more. From 20 on the run is a full one: every nasty span, and
@@ -42,50 +43,73 @@ enum Gops {
     Refreshed,
 }
 
-/// A server over one source, and the numbers of a run.
+/// Spans in microseconds from the first picture.
+type Spans = [(i64, i64)];
+
+/// A cut that was made.
+struct Made {
+    file: NamedTempFile,
+    /// The extension of its container.
+    extension: &'static str,
+    /// How many pictures it is said to hold.
+    frames: u64,
+}
+
+/// What makes cuts of a source.
+trait Cutter {
+    /// Cuts, or tells why not.
+    fn cut(&mut self, spans: &Spans) -> Result<Made, String>;
+
+    /// What was cut last, for people.
+    fn call(&self, spans: &Spans) -> String;
+
+    /// What a receipt says of a cut, where there is one.
+    fn receipt(&self, _: &Spans) -> Option<serde_json::Value> {
+        None
+    }
+}
+
+/// A source with what cuts it, and the numbers of a run.
 struct Matrix {
     name: &'static str,
     gops: Gops,
     source: Source,
-    server: Server,
+    cutter: Box<dyn Cutter>,
     random: Random,
     seed: u64,
     faults: Vec<String>,
 }
 
 impl Matrix {
-    fn new(name: &'static str, recipe: Recipe, gops: Gops) -> Self {
-        Self::without(name, recipe, gops, None)
-    }
-
-    /// With a segment missing.
-    fn without(name: &'static str, recipe: Recipe, gops: Gops, missing: Option<usize>) -> Self {
-        let mut source = source(recipe, gops);
-        source.torn = missing.is_some();
-        let server = Server::start(|root| source.fill(root, missing));
+    fn new(name: &'static str, source: Source, gops: Gops, cutter: Box<dyn Cutter>) -> Self {
+        match gops {
+            Gops::Closed => assert_eq!(source.leading, 0),
+            Gops::Open | Gops::OpenCounted => assert!(source.leading > 0),
+            Gops::Refreshed => {}
+        }
         let seed = variable("MOVIOLA_MATRIX_SEED", 1);
         // A sequence of its own for each source.
         let mixed = name.bytes().fold(seed, |sum, byte| sum.wrapping_mul(31).wrapping_add(u64::from(byte)));
-        Self { name, gops, source, server, random: Random(mixed), seed, faults: Vec::new() }
+        Self { name, gops, source, cutter, random: Random(mixed), seed, faults: Vec::new() }
     }
 
     /// The frames of a random span: its ends are random times, so that the rule for times between frames counts too.
-    fn random_span(&mut self) -> (String, Range<u64>) {
-        let recipe = &self.source.recipe;
-        let all = recipe.pace.micros(recipe.frames);
+    fn random_span(&mut self) -> ((i64, i64), Range<u64>) {
+        let frames = self.source.recipe.frames;
+        let all = self.source.micros(frames);
         loop {
             let (a, b) = (self.random.below(all), self.random.below(all));
             let (from, to) = (a.min(b), a.max(b));
             // The first frame from a boundary on; half a millisecond is forgiven.
             let first = |micros: i64| {
-                let after = |number: &u64| recipe.pace.micros(*number) > micros - 500;
-                (0..recipe.frames).find(after).unwrap_or(recipe.frames)
+                let after = |number: &u64| self.source.micros(*number) > micros - 500;
+                (0..frames).find(after).unwrap_or(frames)
             };
             // Times within rounding of that half millisecond are nobody's business here.
-            let clear = |micros: i64| first(micros - 2) == first(micros + 2);
-            let frames = first(from)..first(to);
-            if frames.start < frames.end && clear(from) && clear(to) {
-                return (format!("&range={},{}", recipe.start + from, recipe.start + to), frames);
+            let clear = |micros: i64| first(micros - 12) == first(micros + 12);
+            let found = first(from)..first(to);
+            if found.start < found.end && clear(from) && clear(to) {
+                return ((from, to), found);
             }
         }
     }
@@ -99,9 +123,9 @@ impl Matrix {
     }
 
     /// Spans that begin and end exactly with frames.
-    fn exact(&self, ranges: &Ranges) -> String {
-        let time = |number| self.source.recipe.time_of(number);
-        ranges.iter().map(|it| format!("&range={},{}", time(it.start), time(it.end))).collect()
+    fn exact(&self, ranges: &Ranges) -> Vec<(i64, i64)> {
+        let time = |number| self.source.micros(number);
+        ranges.iter().map(|it| (time(it.start), time(it.end))).collect()
     }
 
     /// One frame; around keyframes; the ends; inside one GOP; from keyframe to keyframe.
@@ -130,68 +154,36 @@ impl Matrix {
         spans
     }
 
-    /// Fetches a smart cut and notes everything wrong with it.
-    fn cut(&mut self, query: &str, ranges: &Ranges) {
-        self.fetch(&format!("/cut/chan/matrix.ts?type=smart{query}"), ranges);
-    }
-
-    /// Fetches the whole GOPs around spans and looks at what the receipt says of them.
-    fn copy(&mut self, query: &str, spans: &Ranges) {
-        let target = format!("/cut/chan/matrix.ts?type=copy{query}");
-        let ranges: Vec<Range<u64>> = spans.iter().map(|span| self.source.outward(span)).collect();
-        self.fetch(&target, &ranges);
-        let receipt = self.server.get(&format!("{target}&receipt=true"));
-        let receipt: serde_json::Value = serde_json::from_slice(&receipt.body).expect("a receipt");
-        let seconds = |frames: Range<u64>| {
-            let pace = &self.source.recipe.pace;
-            (pace.micros(frames.end) - pace.micros(frames.start)) as f64 / 1e6
-        };
-        for (at, (span, range)) in spans.iter().zip(&ranges).enumerate() {
-            let told = &receipt["ranges"][at];
-            let reaches = [("reach_before", range.start..span.start), ("reach_after", span.end..range.end)];
-            for (name, frames) in reaches {
-                let said = told[name].as_f64().expect("seconds");
-                if (said - seconds(frames.clone())).abs() > 0.000_1 {
-                    self.faults.push(format!("{name} of {span:?} is {said}, not {}", seconds(frames)));
+    /// Makes a cut and notes everything wrong with it.
+    fn cut(&mut self, spans: &Spans, ranges: &Ranges) {
+        let mut faults = Vec::new();
+        match self.cutter.cut(spans) {
+            Ok(Made { file, extension, frames }) => {
+                let verdict = verdict::judge(file.path());
+                let form = Form::of(extension);
+                faults = self.source.faults(ranges, &verdict, self.kept(), form);
+                let wanted: u64 = ranges.iter().map(|it| it.end - it.start).sum();
+                if frames != wanted {
+                    faults.push(format!("{frames} frames are counted"));
+                }
+                if faults.is_empty() && self.gops != Gops::Refreshed {
+                    self.seek(file.path(), &verdict, &mut faults);
+                }
+                if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE") {
+                    faults.extend(verdict::second_opinion(&program, file.path(), wanted));
+                }
+                if let Some(folder) = std::env::var_os("MOVIOLA_MATRIX_KEEP").filter(|_| !faults.is_empty()) {
+                    let name = format!("{}-{}.{extension}", self.name, self.faults.len());
+                    std::fs::copy(file.path(), Path::new(&folder).join(name)).expect("a copy");
                 }
             }
-        }
-        if receipt["encoded_frames"] != 0 {
-            self.faults.push(format!("{} pictures of {spans:?} are encoded", receipt["encoded_frames"]));
-        }
-    }
-
-    /// Fetches a cut and notes everything wrong with it.
-    fn fetch(&mut self, target: &str, ranges: &Ranges) {
-        let answer = self.server.get(target);
-        let mut faults = Vec::new();
-        if answer.status == 200 {
-            let file = tempfile::NamedTempFile::with_suffix(".ts").expect("a file");
-            std::fs::write(file.path(), &answer.body).expect("a cut");
-            let verdict = verdict::judge(file.path());
-            faults = self.source.faults(ranges, &verdict, self.kept());
-            let frames: u64 = ranges.iter().map(|it| it.end - it.start).sum();
-            if answer.header("moviola-frames") != frames.to_string() {
-                faults.push(format!("the header counts {:?} frames", answer.header("moviola-frames")));
-            }
-            if faults.is_empty() && self.gops != Gops::Refreshed {
-                self.seek(file.path(), &verdict, &mut faults);
-            }
-            if let Some(program) = std::env::var_os("MOVIOLA_MATRIX_JUDGE") {
-                faults.extend(verdict::second_opinion(&program, file.path(), frames));
-            }
-            if let Some(folder) = std::env::var_os("MOVIOLA_MATRIX_KEEP").filter(|_| !faults.is_empty()) {
-                let name = format!("{}-{}.ts", self.name, self.faults.len());
-                std::fs::copy(file.path(), Path::new(&folder).join(name)).expect("a copy");
-            }
-        } else {
-            faults.push(format!("status {}: {}", answer.status, String::from_utf8_lossy(&answer.body)));
+            Err(why) => faults.push(why),
         }
         if !faults.is_empty() {
             let shown = &ranges[..ranges.len().min(6)];
-            let (name, seed) = (self.name, self.seed);
+            let (name, seed, call) = (self.name, self.seed, self.cutter.call(spans));
             self.faults
-                .push(format!("{name}, seed {seed}, frames {shown:?}: {}\n    {target}", faults.join("; ")));
+                .push(format!("{name}, seed {seed}, frames {shown:?}: {}\n    {call}", faults.join("; ")));
         }
     }
 
@@ -205,9 +197,8 @@ impl Matrix {
         let behind = verdict.pictures.len().saturating_sub(8);
         let early = verdict.pictures[..behind].iter();
         let Some(key) = early.filter(|it| it.key && it.pts >= to).map(|it| it.pts).min() else { return };
-        let start = verdict.pictures.iter().chain(&verdict.sounds).map(|it| it.pts).min().unwrap_or(0);
         // FFmpeg leaves out what it believes to be before the time asked for, to the microsecond.
-        let found = verdict::after_seek(file, start, to - 1);
+        let found = verdict::after_seek(file, verdict.start, to - 1);
         let mut shown = found.iter().filter(|it| it.0 >= key).peekable();
         if shown.peek().is_none_or(|it| it.0 != key) {
             faults.push(format!("a seek to {} misses the keyframe at {}", to - first.0, key - first.0));
@@ -244,8 +235,8 @@ impl Matrix {
         let cuts = variable("MOVIOLA_MATRIX_CUTS", CUTS);
         let full = cuts >= FULL;
         for _ in 0..cuts {
-            let (query, frames) = self.random_span();
-            self.cut(&query, &[frames]);
+            let (span, frames) = self.random_span();
+            self.cut(&[span], &[frames]);
         }
         let mut nasty = self.nasty();
         while !full && nasty.len() > NASTY {
@@ -272,17 +263,6 @@ impl Matrix {
     }
 }
 
-/// A source, and a look at whether its keyframes are what they are meant to be.
-fn source(recipe: Recipe, gops: Gops) -> Source {
-    let source = Source::new(recipe);
-    match gops {
-        Gops::Closed => assert_eq!(source.leading, 0),
-        Gops::Open | Gops::OpenCounted => assert!(source.leading > 0),
-        Gops::Refreshed => {}
-    }
-    source
-}
-
 macro_rules! kinds {
     ($($name:ident: $gops:ident,)*) => {$(
         #[test]
@@ -290,7 +270,7 @@ macro_rules! kinds {
             if judge::ffmpeg().is_none() {
                 return println!("skipped: there is no ffmpeg to judge");
             }
-            Matrix::new(stringify!($name), kinds::$name(), Gops::$gops).run();
+            archived::run(stringify!($name), kinds::$name(), Gops::$gops, &["ts"]);
         }
     )*};
 }
@@ -298,8 +278,8 @@ macro_rules! kinds {
 kinds! {
     h264_closed: Closed,
     h264_open: OpenCounted,
-    h264_pyramid: Closed,
     h264_open_pyramid: OpenCounted,
+    h264_pyramid: Closed,
     h264_intra_refresh: Refreshed,
     h264_fake_interlaced: Closed,
     h264_422_ten_bits: Closed,
@@ -321,69 +301,4 @@ kinds! {
     mpeg2_open: Open,
     mpeg2_closed: Closed,
     mpeg2_interlaced: Open,
-}
-
-#[test]
-fn copies_are_the_whole_gops_around_a_span() {
-    if judge::ffmpeg().is_none() {
-        return println!("skipped: there is no ffmpeg to judge");
-    }
-    let kinds = [
-        ("copy of h264_irregular", kinds::h264_irregular()),
-        ("copy of h264_unaligned", kinds::h264_unaligned()),
-        ("copy of hevc_closed", kinds::hevc_closed()),
-    ];
-    for (name, recipe) in kinds {
-        let mut matrix = Matrix::new(name, recipe, Gops::Closed);
-        for _ in 0..2 {
-            let (_, span) = matrix.random_span();
-            matrix.copy(&matrix.exact(std::slice::from_ref(&span)), &[span]);
-        }
-        let spans = matrix.medley(3);
-        matrix.copy(&matrix.exact(&spans), &spans);
-        matrix.finish();
-    }
-}
-
-#[test]
-fn what_is_left_beside_a_hole_is_exact() {
-    if judge::ffmpeg().is_none() {
-        return println!("skipped: there is no ffmpeg to judge");
-    }
-    for (name, recipe) in
-        [("hole in h264_closed", kinds::h264_closed()), ("hole in mpeg2_closed", kinds::mpeg2_closed())]
-    {
-        let mut matrix = Matrix::without(name, recipe, Gops::Closed, Some(3));
-        let hole = matrix.source.pictures(3);
-        let frames = matrix.source.recipe.frames;
-        for _ in 0..3 {
-            let from = matrix.random.below(hole.start as i64) as u64;
-            let to = hole.end + 1 + matrix.random.below((frames - hole.end) as i64) as u64;
-            let query = format!("{}&holes=skip", matrix.exact(std::slice::from_ref(&(from..to))));
-            matrix.cut(&query, &[from..hole.start, hole.end..to]);
-        }
-        matrix.finish();
-    }
-}
-
-#[test]
-fn files_of_every_container_hold_what_they_say() {
-    if judge::ffmpeg().is_none() {
-        return println!("skipped: there is no ffmpeg to judge");
-    }
-    for kind in kinds::files() {
-        let what = format!("{} in {}", kind.recipe.coder.name, kind.extension);
-        let bytes = match file(&kind.recipe, kind.muxer, kind.options, &moviola::base::Token::root()) {
-            Err(error) if error.code == "no-encoder" => {
-                println!("skipped {what}: {}", error.detail);
-                continue;
-            }
-            made => made.unwrap_or_else(|error| panic!("{what}: {error:?}")),
-        };
-        let file = tempfile::NamedTempFile::with_suffix(format!(".{}", kind.extension)).expect("a file");
-        std::fs::write(file.path(), bytes).expect("a file");
-        let verdict = verdict::judge(file.path());
-        assert_eq!(verdict.numbers, (0..kind.recipe.frames as u32).collect::<Vec<_>>(), "{what}");
-        assert_eq!(verdict.warnings, "", "{what}");
-    }
 }

@@ -1,11 +1,11 @@
 //! A source of the matrix, made and judged once, and what a cut of it has to hold.
 
-use super::verdict::{Click, Verdict, judge};
+use super::verdict::{Click, Heard, Verdict, judge};
 use moviola::archive::{Archive, Limits, SegmentKind};
 use moviola::base::metrics::Metrics;
 use moviola::base::time::TimeBase;
 use moviola::base::{Channel, Quality, Token};
-use moviola::media::synthetic::{Recipe, clicks, segments};
+use moviola::media::synthetic::{Pace, Recipe, clicks, segments};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -36,10 +36,46 @@ pub struct Source {
     pub torn: bool,
     /// Ticks of 90 kHz of one packet of sound.
     sound_ticks: i64,
+    /// Times are told in milliseconds.
+    coarse: bool,
+    /// How late its sound is, in ticks: what made it may have put the two out of step.
+    late: f64,
 }
 
+/// What may be asked of a cut in its container.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Form {
+    /// Times are told in milliseconds.
+    pub coarse: bool,
+    pub sound: Fit,
+}
+
+/// How exactly a container can say where sound begins and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fit {
+    /// By packets.
+    Packets,
+    /// To the sample, but that FFmpeg plays the last packet to its end.
+    Begin,
+    /// To the sample.
+    Both,
+}
+
+impl Form {
+    pub fn of(extension: &str) -> Self {
+        match extension {
+            "ts" => Self { coarse: false, sound: Fit::Packets },
+            "mp4" => Self { coarse: false, sound: Fit::Begin },
+            _ => Self { coarse: true, sound: Fit::Both },
+        }
+    }
+}
+
+/// One millisecond in ticks of 90 kHz.
+const MILLI: i64 = 90;
+
 impl Source {
-    /// Makes a source and checks that it is what its recipe says.
+    /// Makes a source of segments and checks that it is what its recipe says.
     pub fn new(recipe: Recipe) -> Self {
         let mut made = Vec::new();
         segments(&recipe, &Token::root(), |segment| {
@@ -50,23 +86,52 @@ impl Source {
         let file = tempfile::NamedTempFile::with_suffix(".ts").expect("a file");
         let all: Vec<u8> = made.iter().flat_map(|(_, _, bytes)| bytes).copied().collect();
         std::fs::write(file.path(), all).expect("a source");
-        let verdict = judge(file.path());
+        Self { segments: made, ..Self::of_file(recipe, file.path(), Form::of("ts")) }
+    }
+
+    /// A source that is a file, checked likewise.
+    pub fn of_file(recipe: Recipe, file: &Path, form: Form) -> Self {
+        let verdict = judge(file);
         assert_eq!(verdict.numbers, (0..recipe.frames as u32).collect::<Vec<_>>(), "the source");
         assert_eq!(verdict.warnings, "", "the source");
-        let (gops, leading) = gops(&recipe, &verdict);
+        let (gops, leading) = gops(&recipe, &verdict, form.coarse);
         let source = Self {
             gops,
             leading,
             torn: false,
             hashes: verdict.hashes.iter().map(|(_, hash)| hash.clone()).collect(),
             sound_ticks: verdict.sounds[5].pts - verdict.sounds[4].pts,
-            segments: made,
+            segments: Vec::new(),
+            coarse: form.coarse,
+            late: 0.0,
             recipe,
         };
+        let late = source.lateness(&verdict);
+        let source = Self { late, ..source };
         let all = 0..source.recipe.frames;
-        let faults = source.faults(std::slice::from_ref(&all), &verdict, Kept::Whole);
+        // Nothing but the coder's delay tells where the sound of a source begins.
+        let form = Form { sound: Fit::Packets, ..form };
+        let faults = source.faults(std::slice::from_ref(&all), &verdict, Kept::Whole, form);
         assert!(faults.is_empty(), "the source itself: {faults:?}");
         source
+    }
+
+    /// How late the clicks of the source itself are, in the middle.
+    fn lateness(&self, verdict: &Verdict) -> f64 {
+        let first = verdict.pictures.iter().map(|it| it.pts).min().expect("pictures") as f64;
+        let off = |(ticks, up): (f64, bool)| {
+            let same = verdict.clicks.iter().filter(|click| click.up == up);
+            same.map(|click| click.at - first - ticks).min_by(|a, b| a.abs().total_cmp(&b.abs()))
+        };
+        let mut all: Vec<f64> = self.ideal_clicks().filter_map(off).collect();
+        all.sort_by(f64::total_cmp);
+        all[all.len() / 2]
+    }
+
+    /// When a picture is shown, in microseconds from the first.
+    pub fn micros(&self, number: u64) -> i64 {
+        let micros = self.recipe.pace.micros(number);
+        if self.coarse { (micros + 500).div_euclid(1000) * 1000 } else { micros }
     }
 
     /// Puts the segments there, but `missing`.
@@ -113,7 +178,7 @@ impl Source {
     }
 
     /// All that is wrong with a cut of `ranges`.
-    pub fn faults(&self, ranges: &Ranges, cut: &Verdict, kept: Kept) -> Vec<String> {
+    pub fn faults(&self, ranges: &Ranges, cut: &Verdict, kept: Kept, form: Form) -> Vec<String> {
         let mut faults = Vec::new();
         let wanted: Vec<u32> = ranges.iter().flat_map(|it| it.start as u32..it.end as u32).collect();
         if cut.numbers != wanted {
@@ -122,15 +187,27 @@ impl Source {
         if cut.hashes.len() == wanted.len() && kept != Kept::Nothing {
             self.compare(ranges, &cut.hashes, kept, &mut faults);
         }
-        if cut.pictures.windows(2).any(|pair| pair[0].dts >= pair[1].dts) {
+        let sent: Vec<i64> = cut.pictures.iter().filter_map(|it| it.dts).collect();
+        if sent.windows(2).any(|pair| pair[0] >= pair[1]) {
             faults.push("DTS do not rise".into());
         }
-        if let Some(packet) = cut.pictures.iter().find(|it| it.dts > it.pts) {
-            faults.push(format!("DTS {} after PTS {}", packet.dts, packet.pts));
+        if let Some(packet) = cut.pictures.iter().find(|it| it.dts.is_some_and(|dts| dts > it.pts)) {
+            faults.push(format!("DTS {:?} after PTS {}", packet.dts, packet.pts));
         }
-        let starts = self.times(ranges, cut, &mut faults);
+        let starts = self.times(ranges, cut, form, &mut faults);
         if !starts.is_empty() {
-            self.listen(ranges, &starts, cut, &mut faults);
+            match form.sound {
+                Fit::Packets => self.listen_for_packets(ranges, &starts, cut, &mut faults),
+                fit => self.listen_for_samples(ranges, &starts, cut, fit, &mut faults),
+            }
+            let tolerance = match form.sound {
+                // Sound is taken over packet by packet; half a millisecond is given to what the coder makes of a click.
+                Fit::Packets => (self.sound_ticks / 2 + 1) as f64 + 45.0,
+                Fit::Begin | Fit::Both => {
+                    MILLI as f64 * (1.0 + f64::from(u8::from(self.coarse) + u8::from(form.coarse)) / 2.0)
+                }
+            };
+            self.listen_for_clicks(ranges, &starts, cut, tolerance, &mut faults);
         }
         if !cut.warnings.is_empty() {
             let text: String = cut.warnings.chars().take(300).collect();
@@ -166,32 +243,46 @@ impl Source {
     }
 
     /// Checks the times of the pictures and gives where each range starts and the last one ends.
-    fn times(&self, ranges: &Ranges, cut: &Verdict, faults: &mut Vec<String>) -> Vec<i64> {
+    fn times(&self, ranges: &Ranges, cut: &Verdict, form: Form, faults: &mut Vec<String>) -> Vec<i64> {
         let mut shown: Vec<i64> = cut.pictures.iter().map(|packet| packet.pts).collect();
         shown.sort_unstable();
+        let tolerance = (i64::from(self.coarse) + i64::from(form.coarse)) * MILLI;
         let mut at = shown.first().copied().unwrap_or(0);
-        let (mut expected, mut starts) = (Vec::new(), Vec::new());
+        let (mut rest, mut starts) = (&shown[..], Vec::new());
         for range in ranges {
+            // Where times are rounded, what a range is late the next one is later.
+            if let Some(first) = rest.first().filter(|it| (*it - at).abs() <= tolerance) {
+                at = *first;
+            }
             starts.push(at);
-            expected.extend(range.clone().map(|number| at + self.ticks(number) - self.ticks(range.start)));
+            for number in range.clone() {
+                let expected = at + self.ticks(number) - self.ticks(range.start);
+                let Some((got, later)) = rest.split_first() else {
+                    faults.push(format!("only {} coded pictures", shown.len()));
+                    return Vec::new();
+                };
+                if (got - expected).abs() > tolerance {
+                    let place = shown.len() - rest.len();
+                    faults.push(format!("PTS of picture {place} is {} off", got - expected));
+                    return Vec::new();
+                }
+                rest = later;
+            }
             at += self.ticks(range.end) - self.ticks(range.start);
         }
-        starts.push(at);
-        if shown == expected {
-            return starts;
+        if !rest.is_empty() {
+            faults.push(format!("{} coded pictures too many", rest.len()));
+            return Vec::new();
         }
-        let first = shown.iter().zip(&expected).position(|(a, b)| a != b);
-        faults.push(match first {
-            Some(at) => format!("PTS of picture {at} is {} off", shown[at] - expected[at]),
-            None => format!("{} coded pictures instead of {}", shown.len(), expected.len()),
-        });
-        Vec::new()
+        starts.push(at);
+        starts
     }
 
-    /// Checks where the sound is: at both ends, packet by packet, and each click.
-    fn listen(&self, ranges: &Ranges, starts: &[i64], cut: &Verdict, faults: &mut Vec<String>) {
+    /// Checks where the sound is: at both ends and packet by packet.
+    fn listen_for_packets(&self, ranges: &Ranges, starts: &[i64], cut: &Verdict, faults: &mut Vec<String>) {
         // Sound is taken over packet by packet; one tick is lost in rounding.
-        let half = self.sound_ticks / 2 + 1;
+        let rounding = if self.coarse { MILLI } else { 1 };
+        let half = self.sound_ticks / 2 + rounding;
         let (Some(first), Some(last)) = (cut.sounds.first(), cut.sounds.last()) else {
             return faults.push("no sound".into());
         };
@@ -222,8 +313,59 @@ impl Source {
                 break;
             }
         }
-        // Half a millisecond is given to what the coder makes of a click's shape.
-        let tolerance = half as f64 + 45.0;
+    }
+
+    /// Checks that sound is heard from the first picture on to the end of the last, to the millisecond, without a gap of
+    /// more than half a packet.
+    fn listen_for_samples(
+        &self,
+        ranges: &Ranges,
+        starts: &[i64],
+        cut: &Verdict,
+        fit: Fit,
+        faults: &mut Vec<String>,
+    ) {
+        let ticks = |samples: i64| samples * 90 / 48;
+        let end_of = |it: &Heard| ticks(it.at + it.samples as i64);
+        let (Some(first), Some(last)) = (cut.heard.first(), cut.heard.last()) else {
+            return faults.push("no sound is heard".into());
+        };
+        // FFmpeg's parser of AC-3 loses what Matroska says about a packet, or gives it to the one before.
+        let parsed = fit == Fit::Both && self.recipe.sound.codec == "ac3";
+        let begins = ticks(first.at) - starts[0];
+        if begins.abs() > MILLI + if parsed { self.sound_ticks } else { 0 } {
+            faults.push(format!("the sound is heard {begins} ticks off at the start"));
+        }
+        let over = end_of(last) - starts[starts.len() - 1];
+        let allowed = if fit == Fit::Both && !parsed { MILLI } else { self.sound_ticks + MILLI };
+        let least = MILLI + if parsed { self.sound_ticks } else { 0 };
+        // How long the last picture of a stream of uneven pace is shown, nobody knows.
+        let ends = ranges.last().is_some_and(|it| it.end == self.recipe.frames);
+        let open = ends && matches!(self.recipe.pace, Pace::Uneven(_));
+        // Of the end of its sound a coder may keep something to itself.
+        let least = least + if ends { self.sound_ticks / 2 } else { 0 };
+        if !open && (over < -least || over > allowed) {
+            faults.push(format!("the sound is heard {over} ticks over at the end"));
+        }
+        for pair in cut.heard.windows(2) {
+            let off = ticks(pair[1].at) - end_of(&pair[0]);
+            if off.abs() > self.sound_ticks / if parsed { 1 } else { 2 } + MILLI {
+                faults
+                    .push(format!("what is heard jumps by {off} ticks at {}", ticks(pair[1].at) - starts[0]));
+                break;
+            }
+        }
+    }
+
+    /// Checks each click: in its place, and none where none belongs.
+    fn listen_for_clicks(
+        &self,
+        ranges: &Ranges,
+        starts: &[i64],
+        cut: &Verdict,
+        tolerance: f64,
+        faults: &mut Vec<String>,
+    ) {
         let mut unexplained: Vec<Click> = cut.clicks.clone();
         for (range, start) in ranges.iter().zip(starts) {
             let (from, to) = (self.ticks(range.start) as f64, self.ticks(range.end) as f64);
@@ -232,7 +374,7 @@ impl Source {
                 if ticks < from - margin || ticks > to + margin {
                     continue;
                 }
-                let ideal = *start as f64 + ticks - from;
+                let ideal = *start as f64 + ticks - from + self.late;
                 let heard = cut
                     .clicks
                     .iter()
@@ -247,14 +389,15 @@ impl Source {
                 }
                 // Half of the first packet's window is the packet's before, which is not there: a click in it comes back
                 // mirrored too, weaker and of the other sign (aliasing in time, ISO/IEC 14496-3 §4.6.11, ETSI TS 102 366).
-                let echo =
-                    |click: &Click| (click.at - *start as f64).abs() < (self.sound_ticks + half) as f64;
+                let reach = (self.sound_ticks + self.sound_ticks / 2 + 1) as f64;
+                let echo = |click: &Click| (click.at - *start as f64).abs() < reach;
                 unexplained
                     .retain(|click| click.up != up && !echo(click) || (click.at - ideal).abs() > margin);
             }
         }
         if let Some(click) = unexplained.first() {
-            faults.push(format!("a click is heard at {:.0} where none belongs", click.at - starts[0] as f64));
+            let at = click.at - starts[0] as f64;
+            faults.push(format!("a click is heard at {at:.0} where none belongs"));
         }
     }
 
@@ -269,13 +412,15 @@ impl Source {
 }
 
 /// The GOPs of the source without their leading pictures, and how many of those there are.
-fn gops(recipe: &Recipe, verdict: &Verdict) -> (Vec<BTreeSet<u64>>, usize) {
+fn gops(recipe: &Recipe, verdict: &Verdict, coarse: bool) -> (Vec<BTreeSet<u64>>, usize) {
     let first = verdict.pictures.iter().map(|packet| packet.pts).min().expect("pictures");
     let mut gops: Vec<BTreeSet<u64>> = Vec::new();
     let (mut key, mut leading) = (0, 0);
     for packet in &verdict.pictures {
         // The clock of the pace has coarser ticks than the container, or the same.
-        let number = recipe.pace.number(TimeBase::MPEG.rescale(packet.pts - first, recipe.pace.base()));
+        let rounded = if coarse { MILLI } else { 0 };
+        let at = TimeBase::MPEG.rescale(packet.pts - first + rounded, recipe.pace.base());
+        let number = recipe.pace.number(at);
         if packet.key {
             gops.push(BTreeSet::new());
             key = number;

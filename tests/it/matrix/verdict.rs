@@ -9,8 +9,17 @@ use std::process::{Command, Stdio};
 pub struct Packet {
     /// In ticks of 90 kHz.
     pub pts: i64,
-    pub dts: i64,
+    /// Where the container tells it, or FFmpeg can guess.
+    pub dts: Option<i64>,
     pub key: bool,
+}
+
+/// Samples that are heard one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Heard {
+    /// In samples at 48 kHz, on the file's clock.
+    pub at: i64,
+    pub samples: usize,
 }
 
 /// A click that is heard.
@@ -29,6 +38,9 @@ pub struct Verdict {
     pub hashes: Vec<(i64, String)>,
     pub pictures: Vec<Packet>,
     pub sounds: Vec<Packet>,
+    /// From where FFmpeg counts when it seeks, in ticks of 90 kHz.
+    pub start: i64,
+    pub heard: Vec<Heard>,
     pub clicks: Vec<Click>,
     /// What was said against the stream.
     pub warnings: String,
@@ -80,35 +92,49 @@ fn ticks(seconds: &str) -> Option<i64> {
     Some((seconds.parse::<f64>().ok()? * 90_000.0).round() as i64)
 }
 
-/// The packets of pictures and of sound.
-pub fn packets(file: &Path) -> (Vec<Packet>, Vec<Packet>) {
+/// The packets of pictures and of sound, and where the file starts.
+fn packets(file: &Path) -> (Vec<Packet>, Vec<Packet>, i64) {
     let file = file.to_str().expect("a plain name");
-    let entries = "packet=codec_type,pts_time,dts_time,flags";
+    let entries = "packet=codec_type,pts_time,dts_time,flags:format=start_time";
     let (text, _) = run("ffprobe", &["-v", "error", "-show_entries", entries, "-of", "csv=p=0", file]);
     let text = String::from_utf8(text).expect("numbers");
     let of = |kind: &str| -> Vec<Packet> {
         let packet = |line: &str| {
             let mut fields = line.split(',').skip(1);
-            let (pts, dts) = (ticks(fields.next()?)?, ticks(fields.next()?)?);
+            let (pts, dts) = (ticks(fields.next()?)?, fields.next().and_then(ticks));
             Some(Packet { pts, dts, key: fields.next()?.starts_with('K') })
         };
         text.lines().filter(|line| line.starts_with(kind)).filter_map(packet).collect()
     };
-    (of("video"), of("audio"))
+    let start = text.lines().last().and_then(ticks).unwrap_or(0);
+    (of("video"), of("audio"), start)
 }
 
-/// The clicks in samples at 48 kHz whose packets begin at these times.
-fn clicks(samples: &[f32], packets: &[Packet]) -> Vec<Click> {
-    let size = samples.len().checked_div(packets.len()).unwrap_or(0).max(1);
+/// What decoding each packet of sound gave.
+fn heard(text: &str) -> Vec<Heard> {
+    let frame = |line: &str| {
+        let mut fields = line.split(',').skip(2).map(str::trim);
+        Some(Heard { at: fields.next()?.parse().ok()?, samples: fields.next()?.parse().ok()? })
+    };
+    text.lines().filter(|line| !line.starts_with('#')).filter_map(frame).collect()
+}
+
+/// The clicks in samples that are heard so.
+fn clicks(samples: &[f32], heard: &[Heard]) -> Vec<Click> {
     let mut found = Vec::new();
-    let mut at = 0;
+    let (mut at, mut frames, mut begin) = (0, heard.iter(), 0);
+    let mut frame = frames.next();
     while let Some(first) = samples[at..].iter().position(|it| it.abs() > LOUD).map(|it| it + at) {
         let window = &samples[first..(first + NEAR).min(samples.len())];
         let loudest = (0..window.len()).max_by(|a, b| window[*a].abs().total_cmp(&window[*b].abs()));
         let place = first + loudest.unwrap_or(0);
-        if let Some(packet) = packets.get(place / size) {
-            let within = (place % size) as f64 * 90.0 / 48.0;
-            found.push(Click { at: packet.pts as f64 + within, up: samples[place] > 0.0 });
+        while let Some(it) = frame.filter(|it| place >= begin + it.samples) {
+            begin += it.samples;
+            frame = frames.next();
+        }
+        if let Some(it) = frame {
+            let time = it.at + (place - begin) as i64;
+            found.push(Click { at: time as f64 * 90.0 / 48.0, up: samples[place] > 0.0 });
         }
         at = (place + NEAR).min(samples.len());
     }
@@ -119,25 +145,31 @@ fn clicks(samples: &[f32], packets: &[Packet]) -> Vec<Click> {
 pub fn judge(file: &Path) -> Verdict {
     let folder = tempfile::tempdir().expect("a folder");
     let place = |name: &str| folder.path().join(name).to_str().expect("a plain name").to_owned();
-    let (rows, hashed, sound) = (place("rows"), place("hashes"), place("sound"));
+    let (rows, hashed, sound, frames) = (place("rows"), place("hashes"), place("sound"), place("frames"));
     let name = file.to_str().expect("a plain name");
     let mut arguments = vec!["-v", "warning", "-nostats", "-copyts", "-i", name];
-    arguments.extend(["-map", "0:v:0", "-vf", ROW, "-fps_mode", "passthrough", "-f", "rawvideo", &rows]);
+    arguments.extend(["-map", "0:v:0", "-vf", ROW, "-fps_mode", "passthrough", "-f", "rawvideo"]);
+    // Its own guess of a frame rate may be too coarse for a clock.
+    arguments.extend(["-enc_time_base", "1:90000", &rows]);
     arguments.extend(["-map", "0:v:0", "-fps_mode", "passthrough", "-enc_time_base", "1:90000"]);
     arguments.extend(["-f", "framehash", "-hash", "murmur3", &hashed]);
     arguments.extend(["-map", "0:a:0", "-f", "f32le", &sound]);
+    arguments.extend(["-map", "0:a:0", "-f", "framehash", "-hash", "murmur3", &frames]);
     let (_, said) = run("ffmpeg", &arguments);
-    let (pictures, sounds) = packets(file);
+    let (pictures, sounds, start) = packets(file);
     let read = |name: &str| std::fs::read(name).unwrap_or_default();
     // Two channels alike; the first is looked at.
     let samples: Vec<f32> =
         read(&sound).chunks_exact(8).map(|it| f32::from_le_bytes([it[0], it[1], it[2], it[3]])).collect();
+    let heard = heard(&String::from_utf8_lossy(&read(&frames)));
     Verdict {
         numbers: numbers(&read(&rows)),
         hashes: hashes(&String::from_utf8_lossy(&read(&hashed))),
-        clicks: clicks(&samples, &sounds),
+        clicks: clicks(&samples, &heard),
+        heard,
         pictures,
         sounds,
+        start,
         warnings: about_the_stream(&said),
     }
 }
@@ -171,12 +203,11 @@ mod tests {
         let mut samples = vec![0.0; 4096];
         (samples[1500], samples[1501], samples[1502]) = (0.3, 0.7, -0.3);
         samples[3000] = -0.6;
-        let packet = |pts| Packet { pts, dts: pts, key: true };
-        // The third packet comes 100 ticks late.
-        let packets = [packet(0), packet(1920), packet(3940), packet(5860)];
-        let expected = [(1920.0 + 477.0 * 1.875, true), (3940.0 + 952.0 * 1.875, false)];
+        // The third frame comes 53 samples late.
+        let heard = [0, 1024, 2101, 3125].map(|at| Heard { at, samples: 1024 });
+        let expected = [(1501.0 * 1.875, true), (3053.0 * 1.875, false)];
         let found: Vec<(f64, bool)> =
-            clicks(&samples, &packets).into_iter().map(|click| (click.at, click.up)).collect();
+            clicks(&samples, &heard).into_iter().map(|click| (click.at, click.up)).collect();
         assert_eq!(found, expected);
     }
 }

@@ -34,7 +34,7 @@ const MPEG_TS: &str = "video/mp2t";
             exactly the frames asked for, all encoded anew; mp4 and webm: that as MP4 or WebM"),
         ("quality" = Option<String>, Query, description = "of full encodes: default or lossless"),
         ("allow_holes" = Option<bool>, Query, description = "true is holes=skip"),
-        ("receipt" = Option<bool>, Query, description = "Answer with what a smart or copied cut would hold, as JSON")), responses(
+        ("receipt" = Option<bool>, Query, description = "Answer with what a cut would hold, as JSON; not of rough cuts")), responses(
     (status = 200, description = "The cut", content_type = "video/mp2t"),
     (status = 206, description = "The part of a smart or rough cut that Range asks for"),
     (status = 304, description = "The client has this cut"),
@@ -89,8 +89,11 @@ async fn cut(request: HttpRequest, app: App) -> Answer {
         Type::Rough => {
             return body::file(&request, reader(&app), app.rough_cut(wanted).await?, MPEG_TS).await;
         }
-        Type::Smart | Type::Copy if asked.receipt => {
-            let receipt = app.smart_receipt(wanted, reach(asked.kind)).await?;
+        _ if asked.receipt => {
+            let receipt = match asked.kind {
+                Type::Full => app.full_receipt(wanted, "all of it is asked to be encoded".into()).await?,
+                kind => app.smart_receipt(wanted, reach(kind)).await?,
+            };
             let text = serde_json::to_vec(&receipt).map_err(|fault| Error::internal(fault.to_string()))?;
             return Ok(body::made(&request, "application/json", Made::new(text)));
         }
