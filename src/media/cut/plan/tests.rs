@@ -405,7 +405,7 @@ fn a_picture_shorter_than_a_packet_is_heard_in_one() {
     for unit in &mut index.video.as_mut().unwrap().units {
         (unit.pts, unit.dts) = (900_000 + (unit.pts - 900_000) / 3, 900_000 + (unit.dts - 900_000) / 3);
     }
-    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true, inner: None }];
     let single = |number: i64, at: i64, ends: &[Option<i64>]| {
         let from = ZERO + TimeBase::MPEG.micros(number * 1_000);
         plan(&sources, Span::new(from, from + 11_000), at, ends, SoundFit::Nearest).unwrap()
@@ -435,7 +435,7 @@ fn silence_before_a_range_is_not_made_good() {
     let mut index = index(900_000, 6, 0, false, true);
     // Sound begins a second in.
     index.audio[0].frames.retain(|frame| frame.pts >= 990_000);
-    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true }];
+    let sources = [Source { index: &index, wall: ZERO, joined: false, whole: true, inner: None }];
     let cut = |from: i64, at: i64, ends: &[Option<i64>]| {
         let span = Span::new(ZERO + from, ZERO + (from + 500_000));
         plan(&sources, span, at, ends, SoundFit::Nearest).unwrap()
