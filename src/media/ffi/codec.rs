@@ -218,6 +218,11 @@ pub struct AudioSettings {
     pub global_header: bool,
 }
 
+/// Whether this build of libav has the encoder it calls `name`.
+pub fn has_encoder(name: &str) -> bool {
+    Encoder::find(name).is_ok()
+}
+
 /// An encoder of one stream.
 pub struct Encoder {
     context: Context,

@@ -17,12 +17,12 @@ mod mux;
 mod packet;
 mod scale;
 
-pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings};
+pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings, has_encoder};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
 pub use filter::{Graph, PictureInput, choices};
 pub use frame::{Frame, FrameMut, PixelFormat};
 pub use io::MemoryWriter;
-pub use mux::{CopiedStream, Muxer};
+pub use mux::{CopiedStream, Muxer, has_muxer};
 pub use packet::Packet;
 pub use scale::{Resampler, Scaler};
 
