@@ -3,6 +3,7 @@
 //! Invariant: nothing here blocks; what waits for a disk or a decoder is asked of `render`. Not here: what a
 //! request means (render), and any status but in error.rs.
 
+mod accept;
 mod around;
 pub mod body;
 pub mod error;
@@ -40,6 +41,9 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/transitions", transitions::transitions))
         .service(at("/frame/{channel}/{quality}.png", frame::png))
         .service(at("/frame/{channel}/{quality}.jpg", frame::jpeg))
+        .service(at("/frame/{channel}/{quality}.webp", frame::webp))
+        .service(at("/frame/{channel}/{quality}.avif", frame::avif))
+        .service(at("/frame/{channel}/{quality}", frame::any))
         .service(at("/waveform/{channel}/{quality}.png", waveform::png))
         .service(at("/waveform/{channel}/{quality}.svg", waveform::svg))
         .service(at("/waveform/{channel}/{quality}.json", waveform::json))

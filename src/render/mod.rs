@@ -69,6 +69,8 @@ pub struct Parts {
     pub sidecars: Sidecars,
     /// Smart cuts prepared lately.
     pub smart: smart::SmartCache,
+    /// Pictures decoded and drawn lately.
+    pub pictures: frame::Pictures,
     pub pool: Pool,
     pub config: Config,
     pub metrics: Metrics,

@@ -25,6 +25,7 @@ use utoipa::OpenApi;
     paths(
         files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
         playlist::media, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions, frame::png, frame::jpeg,
+        frame::webp, frame::avif, frame::any,
         waveform::png, waveform::svg, waveform::json, waveform::dat, waveform::f32, generate::videos,
         jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
     ),

@@ -105,6 +105,10 @@ impl Decoder {
         }
     }
 
+    pub(super) fn raw(&self) -> *mut ffi::AVCodecContext {
+        self.context.get()
+    }
+
     /// From now on a picture that refers to what is not there, or is coded against the standard, is a fault, and may
     /// not be given.
     pub fn make_strict(&mut self) {

@@ -10,6 +10,7 @@
 
 mod codec;
 mod demux;
+mod eager;
 mod filter;
 mod frame;
 mod io;
@@ -19,6 +20,7 @@ mod scale;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings, has_encoder};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
+pub use eager::EagerDecoder;
 pub use filter::{Graph, PictureInput, choices};
 pub use frame::{Frame, FrameMut, PixelFormat};
 pub use io::MemoryWriter;

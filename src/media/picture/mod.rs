@@ -62,7 +62,7 @@ fn jpeg_of_planes(frame: &Frame, quality: u8) -> Result<Vec<u8>> {
     let (width, height) = (frame.width(), frame.height());
     let planes = to_jfif([frame.plane(0), frame.plane(1), frame.plane(2)], width, height, Colour::of(frame));
     let subsamp = turbojpeg::Subsamp::Sub2x2;
-    let image = turbojpeg::YuvImage { pixels: &planes.bytes[..], width, align: 1, height, subsamp };
+    let image = turbojpeg::YuvImage { pixels: &planes[..], width, align: 1, height, subsamp };
     write::compressor(quality)?.compress_yuv_to_vec(image).map_err(fault)
 }
 
