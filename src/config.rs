@@ -31,6 +31,7 @@ pub struct Config {
     pub cache: Cache,
     pub cut: Cut,
     pub frame: Frame,
+    pub thumbnail: Thumbnail,
     pub waveform: Waveform,
     pub jobs: Jobs,
 }
@@ -148,6 +149,15 @@ pub struct Frame {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Thumbnail {
+    /// The folder of templates: NAME.png, and NAME.json with what it is used with by default. Empty: there are none.
+    pub templates: PathBuf,
+    /// The largest template, in bytes.
+    pub upload: ByteSize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Waveform {
     /// The longest span of a waveform.
     pub max_span: Length,
@@ -189,6 +199,7 @@ impl Default for Config {
             cache: Cache::default(),
             cut: Cut::default(),
             frame: Frame::default(),
+            thumbnail: Thumbnail::default(),
             waveform: Waveform::default(),
             jobs: Jobs::default(),
         }
@@ -275,6 +286,12 @@ impl Default for Frame {
     }
 }
 
+impl Default for Thumbnail {
+    fn default() -> Self {
+        Self { templates: PathBuf::new(), upload: ByteSize(8 << 20) }
+    }
+}
+
 impl Default for Waveform {
     fn default() -> Self {
         Self { max_span: seconds(24 * 3600), max_points: 1 << 23, deadline: seconds(120) }
@@ -335,6 +352,7 @@ impl Config {
         within("frame.webp_quality", self.frame.webp_quality.into(), 1, 100)?;
         within("frame.avif_quality", self.frame.avif_quality.into(), 1, 100)?;
         within("frame.warm_decoders", self.frame.warm_decoders, 0, 1024)?;
+        within("thumbnail.upload", self.thumbnail.upload.0 as usize, 1 << 10, 256 << 20)?;
         for (key, preset) in [("cut.preset", &self.cut.preset), ("cut.edge_preset", &self.cut.edge_preset)] {
             if !PRESETS.contains(&preset.as_str()) {
                 return Err(format!("{key} must be one of {}, not '{preset}'", PRESETS.join(", ")));

@@ -37,8 +37,8 @@ pub struct Arguments {
     #[arg(long)]
     crop: Option<String>,
     /// 1 to 100, of JPEG, WebP and AVIF.
-    #[arg(long)]
-    quality_of_picture: Option<String>,
+    #[arg(long = "quality", value_name = "1-100")]
+    picture_quality: Option<String>,
     /// The file to write: NAME.png, .jpg, .webp or .avif, or - for a PNG on standard output.
     #[arg(long, short)]
     output: PathBuf,
@@ -62,7 +62,7 @@ impl Arguments {
             "height" => &self.height,
             "fit" => &self.fit,
             "crop" => &self.crop,
-            "quality" => &self.quality_of_picture,
+            "quality" => &self.picture_quality,
             _ => return None,
         };
         value.as_deref()

@@ -13,6 +13,7 @@ mod peaks;
 pub mod playlist;
 pub mod rough;
 pub mod smart;
+pub mod thumbnail;
 pub mod waveform;
 
 use crate::archive::{Archive, Selection, Sidecars};

@@ -220,10 +220,8 @@ mod tests {
         };
         let none = (header::ACCEPT, "*/*");
         let part = ask("bytes=1-3", none.clone()).unwrap();
-        assert_eq!(
-            (part.status(), part.headers().get(header::CONTENT_RANGE).unwrap()),
-            (StatusCode::PARTIAL_CONTENT, "bytes 1-3/5")
-        );
+        assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
+        assert_eq!(part.headers().get(header::CONTENT_RANGE).unwrap(), "bytes 1-3/5");
         assert_eq!(part.into_body().try_into_bytes().unwrap(), "ell");
         for (range, more, status) in [
             ("bytes=0-1,3-4", none.clone(), 200),

@@ -99,7 +99,7 @@ pub async fn any(request: HttpRequest, app: App) -> Answer {
 }
 
 /// The wish in a query.
-pub fn wish(query: &Query) -> Result<Wish> {
+fn wish(query: &Query) -> Result<Wish> {
     Wish::read(query.required_timestamp("timestamp")?, |key| query.text(key))
 }
 
@@ -122,12 +122,12 @@ async fn frame(request: HttpRequest, app: App, extension: &str, format: Format) 
 }
 
 /// What was found for a time that is settled stays what it is.
-pub fn lifetime(source: &FrameSource) -> Cache {
+fn lifetime(source: &FrameSource) -> Cache {
     if source.is_settled() { Cache::Settled } else { Cache::Revalidate }
 }
 
 /// Which frame it is, as headers.
-pub fn told(facts: Facts) -> [(&'static str, String); 4] {
+fn told(facts: Facts) -> [(&'static str, String); 4] {
     let (sign, distance) = (if facts.distance < 0 { "-" } else { "" }, facts.distance.unsigned_abs());
     [
         ("moviola-frame-time", facts.time.to_string()),

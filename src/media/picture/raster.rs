@@ -163,7 +163,7 @@ impl Raster {
         let down = overlap(self.height, other.height, top);
         let size = self.channels;
         for y in down.clone() {
-            let from = &other.row((y as i64 - top) as usize)[..];
+            let from = other.row((y as i64 - top) as usize);
             let start = (y * self.width + across.start) * size;
             let to = &mut self.pixels[start..][..across.len() * size];
             let from = &from[(across.start as i64 - left).max(0) as usize * other.channels..];

@@ -3,7 +3,7 @@
 //! MOVIOLA_MATRIX_SEED, MOVIOLA_MATRIX_KEEP, a folder for the cuts that are wrong, and MOVIOLA_MATRIX_JUDGE, a program
 //! that is asked about each cut too (scripts/judge.py).
 
-mod kinds;
+pub mod kinds;
 mod source;
 mod verdict;
 
