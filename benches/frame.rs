@@ -2,7 +2,8 @@
 //!
 //! At random instants, nothing held in memory by the server: CPU time beside its floor (decode of
 //! the needed pictures, conversion and encoding) and beside the segments piped into an ffmpeg process; then 16 at a time
-//! over HTTP. `cargo bench --bench frame [-- cpu | http]`.
+//! over HTTP; then what a server keeps: frames cold, their neighbours, the same again, and the pictures of a grid.
+//! `cargo bench --bench frame [-- cpu | http | kept]`.
 #![allow(clippy::disallowed_methods)]
 
 mod common;
@@ -10,10 +11,14 @@ mod common;
 use common::process::{self, thread_cpu};
 use common::server::Server;
 use common::{CHANNEL, Dice, Outcome, bar, heads, line, mean, median, millis};
-use moviola::base::{Timestamp, Token};
+use moviola::base::{Channel, Quality, Timestamp, Token};
+use moviola::config::Config;
 use moviola::media::Clip;
 use moviola::media::frame::{extract, gather};
 use moviola::media::picture::{PictureFormat, encode};
+use moviola::render::Render;
+use moviola::render::frame::FrameSource;
+use moviola::render::frame::wish::{Format, Wish};
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -39,6 +44,149 @@ fn bench() -> Outcome<()> {
     }
     if common::wanted("http") {
         http(&root, &clips, ffmpeg)?;
+    }
+    if common::wanted("kept") {
+        kept(&root, &clips, ffmpeg)?;
+    }
+    Ok(())
+}
+
+/// A server's way to a frame without HTTP.
+struct Kept {
+    render: Render,
+    runtime: tokio::runtime::Runtime,
+    _cache: tempfile::TempDir,
+}
+
+impl Kept {
+    fn new(root: &Path) -> Outcome<Self> {
+        let cache = tempfile::tempdir()?;
+        let mut config = Config { archive: root.to_owned(), ..Config::default() };
+        config.cache.directory = cache.path().to_owned();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        Ok(Self { render: moviola::app::build(config)?, runtime, _cache: cache })
+    }
+
+    fn find(&self, at: Timestamp, words: &[(&str, &str)], format: Format) -> Outcome<FrameSource> {
+        let wish = Wish::read(at, |key| Ok(words.iter().find(|it| it.0 == key).map(|it| it.1)))?;
+        let (channel, quality) = (Channel::new(CHANNEL)?, Quality::new(QUALITY)?);
+        Ok(self.runtime.block_on(self.render.frame_source(channel, quality, wish, format))?)
+    }
+
+    /// Finds and makes, in ms of CPU of the whole process.
+    fn frame(&self, at: Timestamp, words: &[(&str, &str)], format: Format) -> Outcome<f64> {
+        let begun = process::cpu();
+        let source = self.find(at, words, format)?;
+        let made = self.runtime.block_on(self.render.frame(source))?;
+        if made.bytes.len() < 100 {
+            return Err("no picture".into());
+        }
+        Ok(millis(process::cpu() - begun))
+    }
+
+    fn decoded(&self) -> u64 {
+        self.render.metrics.media_decoded.with_label_values(&["frame"]).get()
+    }
+}
+
+/// Repeats of a frame that are measured together: one is far below the clock's tick.
+const REPEATS: usize = 500;
+/// Pictures of a grid, and the seconds they are spread over.
+const GRID: i64 = 100;
+const GRID_SECONDS: i64 = 60;
+/// The reference's 0.23 CPU-s a frame of 720p, in ms.
+const REFERENCE_MILLIS: f64 = 230.0;
+
+fn kept(root: &Path, clips: &[Clip], ffmpeg: Option<&str>) -> Outcome<()> {
+    const FRAME: i64 = 33_334;
+    let (server, token) = (Kept::new(root)?, Token::root());
+    let mut dice = Dice::new(5);
+    println!("Frames of a server that keeps what it can, {QUALITY}, {TARGETS} random groups, ms of CPU");
+    heads("", &["median", "mean", "x floor"]);
+    for (name, format, drawn) in
+        [("PNG", Format::Png, PictureFormat::Png), ("JPEG", Format::Jpeg, PictureFormat::Jpeg(90))]
+    {
+        let (mut floor, mut cold, mut next, mut before, mut again) = (vec![], vec![], vec![], vec![], vec![]);
+        for number in 0..TARGETS {
+            let at = dice.instant(QUALITY);
+            let (earlier, clip) = around(clips, at);
+            // The index is there, as it is of every segment that was looked at once.
+            server.find(at, &[], format)?;
+            let gathered = gather(clip, at, &token)?;
+            let (decoding, picture) = timed(|| gathered.decode(Some(earlier), &token))?;
+            let (encoding, _) = timed(|| encode(&picture.frame, picture.rotation, drawn))?;
+            floor.push(decoding + encoding);
+            cold.push(server.frame(at, &[], format)?);
+            // Each of its own: after the one the other is no neighbour of where the decoder is.
+            match number % 2 {
+                0 => next.push(server.frame(at + FRAME, &[], format)?),
+                _ => before.push(server.frame(at + -FRAME, &[], format)?),
+            }
+            let begun = process::cpu();
+            for _ in 0..REPEATS {
+                server.frame(at, &[], format)?;
+            }
+            again.push(millis(process::cpu() - begun) / REPEATS as f64);
+        }
+        let all = mean(&floor);
+        for (what, values) in [
+            ("floor", &floor),
+            ("cold", &cold),
+            ("the next frame", &next),
+            ("the frame before", &before),
+            ("the same again", &again),
+        ] {
+            line(
+                &format!("{name}: {what}"),
+                &[
+                    format!("{:.3}", median(values)),
+                    format!("{:.3}", mean(values)),
+                    format!("{:.3}", mean(values) / all),
+                ],
+            );
+        }
+        let ratio = mean(&cold) / all;
+        bar(&format!("{name}: cold {ratio:.3} x its floor; bar 1.15"), ratio <= 1.15);
+        for (what, values) in [("next", &next), ("before", &before), ("again", &again)] {
+            let times = REFERENCE_MILLIS / mean(values);
+            bar(
+                &format!("{name}: {what} {times:.0} x less than the reference's frame; bar 50"),
+                times >= 50.0,
+            );
+        }
+    }
+    let (first, words) = (clips[1].start, [("width", "320")]);
+    let (mut cpu, decoded) = (0.0, server.decoded());
+    for number in 0..GRID {
+        let at = first + number * GRID_SECONDS * 1_000_000 / GRID;
+        cpu += server.frame(at, &words, Format::Jpeg)?;
+    }
+    let decoded = server.decoded() - decoded;
+    println!(
+        "{GRID} pictures of 320 pixels over {GRID_SECONDS} s, JPEG: {cpu:.0} ms, {decoded} pictures decoded"
+    );
+    bar(
+        &format!("{decoded} of {} pictures decoded; bar all", GRID_SECONDS * 30),
+        decoded <= GRID_SECONDS as u64 * 30,
+    );
+    if let Some(program) = ffmpeg {
+        let some = clips.iter().filter(|it| it.start >= first && it.start - first < GRID_SECONDS * 1_000_000);
+        let begun = process::cpu_of_children();
+        let mut child = Command::new(program)
+            .args(["-v", "error", "-threads", "1", "-f", "mpegts", "-i", "-", "-an", "-f", "null", "-"])
+            .stdin(Stdio::piped())
+            .spawn()?;
+        let mut input = child.stdin.take().ok_or("no input")?;
+        for clip in some {
+            input.write_all(&std::fs::read(&clip.path)?)?;
+        }
+        drop(input);
+        child.wait()?;
+        let whole = millis(process::cpu_of_children() - begun);
+        bar(
+            &format!("{:.2} of one decode of that minute by ffmpeg ({whole:.0} ms); bar 1", cpu / whole),
+            cpu <= whole,
+        );
     }
     Ok(())
 }

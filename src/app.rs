@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::http;
 use crate::jobs::{self, Jobs};
 use crate::pool::{self, Lane, LaneOptions, Pool};
+use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
 use crate::render::{Parts, Render, generate};
 use std::net::{SocketAddr, TcpListener};
@@ -63,7 +64,8 @@ pub fn build(config: Config) -> Result<Render> {
     let limits = SidecarLimits { disk_bytes: cache.disk.0, memory_bytes: cache.memory.0 };
     let sidecars = Sidecars::open(&directory, limits, metrics.clone());
     let smart = SmartCache::default();
-    Ok(Render::new(Parts { archive, sidecars, smart, pool, config, metrics, stop }))
+    let pictures = Pictures::new(&config.frame, &metrics);
+    Ok(Render::new(Parts { archive, sidecars, smart, pictures, pool, config, metrics, stop }))
 }
 
 /// Encoders ask for huge pages for each of their pictures, which rounds every one up to 2 MiB: 5 MiB of 78 in a smart cut of
@@ -115,6 +117,17 @@ async fn keep_bounded(render: Render) {
             tracing::debug!("the cache was not looked through: {error}");
         }
         tokio::time::sleep(SURVEY_EVERY).await;
+    }
+}
+
+/// How often decoders of pictures nobody asks for any more are looked for.
+const IDLE_LOOKED_FOR_EVERY: Duration = Duration::from_secs(2);
+
+/// Lets go of decoders that have been idle for as long as they may.
+async fn forget_idle(render: Render) {
+    loop {
+        tokio::time::sleep(IDLE_LOOKED_FOR_EVERY).await;
+        render.pictures.forget_idle(Instant::now());
     }
 }
 
@@ -189,6 +202,7 @@ impl App {
             let server = http::server(&render, &jobs, listener).map_err(broken)?;
             let handle = server.handle();
             actix_web::rt::spawn(keep_bounded(render.clone()));
+            actix_web::rt::spawn(forget_idle(render.clone()));
             actix_web::rt::spawn(jobs.run());
             let serving = actix_web::rt::spawn(server);
             let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;

@@ -31,6 +31,7 @@ pub struct Config {
     pub cache: Cache,
     pub cut: Cut,
     pub frame: Frame,
+    pub thumbnail: Thumbnail,
     pub waveform: Waveform,
     pub jobs: Jobs,
 }
@@ -130,8 +131,29 @@ pub struct Cut {
 pub struct Frame {
     /// The quality of JPEG frames, 1 to 100.
     pub jpeg_quality: u8,
+    /// The quality of WebP frames, 1 to 100.
+    pub webp_quality: u8,
+    /// The quality of AVIF frames, 1 to 100.
+    pub avif_quality: u8,
+    /// The most that frames made lately may take in memory, as they were sent.
+    pub made_cache: ByteSize,
+    /// The most that pictures decoded lately may take in memory.
+    pub picture_cache: ByteSize,
+    /// Decoders that wait where they are for the next picture of their group.
+    pub warm_decoders: usize,
+    /// How long a decoder waits.
+    pub warm_idle: Length,
     /// How long a frame may take once it is asked for.
     pub deadline: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Thumbnail {
+    /// The folder of templates: NAME.png, and NAME.json with what it is used with by default. Empty: there are none.
+    pub templates: PathBuf,
+    /// The largest template, in bytes.
+    pub upload: ByteSize,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -177,6 +199,7 @@ impl Default for Config {
             cache: Cache::default(),
             cut: Cut::default(),
             frame: Frame::default(),
+            thumbnail: Thumbnail::default(),
             waveform: Waveform::default(),
             jobs: Jobs::default(),
         }
@@ -250,7 +273,22 @@ impl Default for Cut {
 
 impl Default for Frame {
     fn default() -> Self {
-        Self { jpeg_quality: 90, deadline: seconds(30) }
+        Self {
+            jpeg_quality: 90,
+            webp_quality: 80,
+            avif_quality: 60,
+            made_cache: ByteSize(64 << 20),
+            picture_cache: ByteSize(128 << 20),
+            warm_decoders: 8,
+            warm_idle: seconds(10),
+            deadline: seconds(30),
+        }
+    }
+}
+
+impl Default for Thumbnail {
+    fn default() -> Self {
+        Self { templates: PathBuf::new(), upload: ByteSize(8 << 20) }
     }
 }
 
@@ -311,6 +349,10 @@ impl Config {
         within("cut.audio_bitrate", self.cut.audio_bitrate as usize, 8_000, 512_000)?;
         within("waveform.max_points", self.waveform.max_points as usize, 1, 1 << 30)?;
         within("frame.jpeg_quality", self.frame.jpeg_quality.into(), 1, 100)?;
+        within("frame.webp_quality", self.frame.webp_quality.into(), 1, 100)?;
+        within("frame.avif_quality", self.frame.avif_quality.into(), 1, 100)?;
+        within("frame.warm_decoders", self.frame.warm_decoders, 0, 1024)?;
+        within("thumbnail.upload", self.thumbnail.upload.0 as usize, 1 << 10, 256 << 20)?;
         for (key, preset) in [("cut.preset", &self.cut.preset), ("cut.edge_preset", &self.cut.edge_preset)] {
             if !PRESETS.contains(&preset.as_str()) {
                 return Err(format!("{key} must be one of {}, not '{preset}'", PRESETS.join(", ")));

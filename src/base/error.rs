@@ -12,6 +12,10 @@ pub enum Kind {
     Invalid,
     /// The request brings something of another type than is taken.
     WrongType,
+    /// The request brings more than is taken.
+    TooLarge,
+    /// None of the forms the asker takes is there.
+    NotAcceptable,
     /// The name may not be asked for at all (it is hidden, or would leave the archive).
     Forbidden,
     /// There is no such thing.

@@ -45,6 +45,14 @@ pub struct Inner {
     pub media_decoded: IntCounterVec,
     /// Pictures encoded, by purpose.
     pub media_encoded: IntCounterVec,
+    /// Bytes of frames made lately held in memory.
+    pub frame_bytes_made: IntGauge,
+    /// Bytes of pictures decoded lately held in memory.
+    pub frame_bytes_decoded: IntGauge,
+    /// Decoders that wait for the next picture of their group.
+    pub frame_warm_decoders: IntGauge,
+    /// Frames asked for, by what they came from (made, decoded, warm, cold, plain).
+    pub frame_reads: IntCounterVec,
     /// Bytes of edges of smart cuts held in memory.
     pub cut_edge_bytes: IntGauge,
     /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
@@ -144,6 +152,20 @@ impl Metrics {
                 "moviola_sidecar_faults_total",
                 "What the cache of derived data did without",
                 &["what"],
+            ),
+            frame_bytes_made: gauge("moviola_frame_bytes_made", "Bytes of frames made lately held in memory"),
+            frame_bytes_decoded: gauge(
+                "moviola_frame_bytes_decoded",
+                "Bytes of pictures decoded lately held in memory",
+            ),
+            frame_warm_decoders: gauge(
+                "moviola_frame_warm_decoders",
+                "Decoders that wait for the next picture of their group",
+            ),
+            frame_reads: counter_vec(
+                "moviola_frame_reads_total",
+                "Frames asked for, by what they came from",
+                &["from"],
             ),
             cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             cut_joins: counter_vec(

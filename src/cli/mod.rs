@@ -37,7 +37,7 @@ enum Command {
     /// wrapped in.
     Cut(cut::Arguments),
     /// Write the picture on screen at an instant, as PNG or JPEG.
-    Frame(frame::Arguments),
+    Frame(Box<frame::Arguments>),
     /// Draw the sound of a span of the archive, or of a file, as a picture or as numbers for players.
     Waveform(Box<waveform::Arguments>),
     /// Print the effective configuration as TOML.
@@ -101,7 +101,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Probe(arguments) => probe::run(&arguments),
         Command::Cut(arguments) => cut::run(config, arguments),
-        Command::Frame(arguments) => frame::run(config, arguments),
+        Command::Frame(arguments) => frame::run(config, &arguments),
         Command::Waveform(arguments) => waveform::run(config, &arguments),
         Command::Config => config::run(&config),
     };
@@ -117,7 +117,7 @@ pub fn run() -> ExitCode {
 
 /// Waits for work on the pool, which the commands share with the server.
 fn wait<T>(work: impl Future<Output = crate::base::Result<T>>) -> crate::base::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime
         .map_err(|fault| crate::base::Error::io("the runtime could not be started", &fault))?
         .block_on(work)

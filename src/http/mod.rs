@@ -3,6 +3,7 @@
 //! Invariant: nothing here blocks; what waits for a disk or a decoder is asked of `render`. Not here: what a
 //! request means (render), and any status but in error.rs.
 
+mod accept;
 mod around;
 pub mod body;
 pub mod error;
@@ -18,7 +19,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, transitions, waveform,
+    cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, thumbnail, transitions,
+    waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -40,6 +42,13 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/transitions", transitions::transitions))
         .service(at("/frame/{channel}/{quality}.png", frame::png))
         .service(at("/frame/{channel}/{quality}.jpg", frame::jpeg))
+        .service(at("/frame/{channel}/{quality}.webp", frame::webp))
+        .service(at("/frame/{channel}/{quality}.avif", frame::avif))
+        .service(at("/frame/{channel}/{quality}", frame::any))
+        .service(taking("/thumbnail/{channel}/{quality}.png", thumbnail::png))
+        .service(taking("/thumbnail/{channel}/{quality}.jpg", thumbnail::jpeg))
+        .service(taking("/thumbnail/{channel}/{quality}.webp", thumbnail::webp))
+        .service(at("/templates", thumbnail::templates))
         .service(at("/waveform/{channel}/{quality}.png", waveform::png))
         .service(at("/waveform/{channel}/{quality}.svg", waveform::svg))
         .service(at("/waveform/{channel}/{quality}.json", waveform::json))
@@ -66,6 +75,18 @@ where
     F::Output: Responder + 'static,
 {
     resource(pattern, "GET, HEAD, OPTIONS", |it| it.route(reads().to(handler)))
+}
+
+/// An address that is read, or sent something to answer with.
+fn taking<F, Args>(pattern: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    resource(pattern, "GET, HEAD, POST, OPTIONS", |it| {
+        it.route(reads().to(handler.clone())).route(web::post().to(handler))
+    })
 }
 
 fn reads() -> Route {

@@ -105,18 +105,12 @@ fn clamp(value: i32) -> u8 {
     (value >> BITS).clamp(0, 255) as u8
 }
 
-/// Three planes of 4:2:0 with even sizes, back to back without padding, as libjpeg-turbo takes them.
-pub struct JfifPlanes {
-    pub bytes: Vec<u8>,
-    pub width: usize,
-    pub height: usize,
-}
-
 /// A plane and its row stride in bytes.
 type Plane<'a> = (&'a [u8], usize);
 
-/// Converts 8-bit 4:2:0 planes of `colour` to JFIF's colours. An odd last row or column is repeated.
-pub fn to_jfif(planes: [Plane<'_>; 3], width: usize, height: usize, colour: Colour) -> JfifPlanes {
+/// Converts 8-bit 4:2:0 planes of `colour` to JFIF's colours: three planes with even sizes, back to back without padding,
+/// as libjpeg-turbo takes them. An odd last row or column is repeated.
+pub fn to_jfif(planes: [Plane<'_>; 3], width: usize, height: usize, colour: Colour) -> Vec<u8> {
     let to = ToJfif::new(colour);
     let (chroma_width, chroma_height) = (width.div_ceil(2), height.div_ceil(2));
     let (full_width, full_height) = (chroma_width * 2, chroma_height * 2);
@@ -151,7 +145,7 @@ pub fn to_jfif(planes: [Plane<'_>; 3], width: usize, height: usize, colour: Colo
             }
         }
     }
-    JfifPlanes { bytes, width: full_width, height: full_height }
+    bytes
 }
 
 #[cfg(test)]
@@ -185,11 +179,7 @@ mod tests {
                     let [y, u, v] = from_rgb(rgb, colour);
                     let out = to_jfif([(&[y; 4], 2), (&[u], 1), (&[v], 1)], 2, 2, colour);
                     let expected = from_rgb(rgb, jfif);
-                    for (got, want) in [
-                        (out.bytes[0], expected[0]),
-                        (out.bytes[4], expected[1]),
-                        (out.bytes[5], expected[2]),
-                    ] {
+                    for (got, want) in [(out[0], expected[0]), (out[4], expected[1]), (out[5], expected[2])] {
                         assert!(got.abs_diff(want) <= 2, "{matrix} {full_range} {rgb:?}: {got} for {want}");
                     }
                 }
@@ -202,7 +192,7 @@ mod tests {
         let colour = Colour { matrix: SMPTE170M, full_range: true };
         let luma = [10, 20, 30, 40, 50, 60, 70, 80, 90];
         let out = to_jfif([(&luma, 3), (&[128; 4], 2), (&[128; 4], 2)], 3, 3, colour);
-        assert_eq!((out.width, out.height), (4, 4));
-        assert_eq!(&out.bytes[..16], &[10, 20, 30, 30, 40, 50, 60, 60, 70, 80, 90, 90, 70, 80, 90, 90]);
+        assert_eq!(out.len(), 4 * 4 + 2 * 2 * 2);
+        assert_eq!(&out[..16], &[10, 20, 30, 30, 40, 50, 60, 60, 70, 80, 90, 90, 70, 80, 90, 90]);
     }
 }

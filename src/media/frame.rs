@@ -11,6 +11,13 @@ use crate::base::{Error, Result, Timestamp, Token};
 /// 100 Mbit/s this is 20 seconds.
 const MAX_HELD_BYTES: usize = 256 << 20;
 
+/// A decoded picture that may be drawn again and again.
+pub struct Still {
+    pub frame: Frame,
+    /// Degrees clockwise it must be turned to be seen upright.
+    pub rotation: u32,
+}
+
 /// A decoded picture and what it is.
 pub struct Picture {
     pub frame: Frame,

@@ -5,6 +5,7 @@ pub mod cut;
 mod ffi;
 pub mod file;
 pub mod frame;
+pub mod gop;
 pub mod index;
 pub mod matroska;
 pub mod mp4;

@@ -1,7 +1,7 @@
 //! The frame index of a segment: built once, kept beside the archive, read by whoever needs to know what is where.
 
 use super::Parts;
-use crate::archive::{Key, Product, Segment};
+use crate::archive::{Key, OpenFile, Product, Segment};
 use crate::base::{Error, Kind, Name, Result, Token};
 use crate::media::cut::plan::Inner;
 use crate::media::index::{FrameIndex, build};
@@ -10,7 +10,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 /// What is kept; another layout gets another number.
-const PRODUCT: Product<'static> = Product::new("index", 2);
+pub(super) const PRODUCT: Product<'static> = Product::new("index", 2);
 
 /// The largest segment that is indexed: it is read whole.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -53,14 +53,25 @@ impl SegmentIndex {
 }
 
 impl Parts {
-    /// A segment's bytes.
-    pub(super) fn segment_bytes(&self, segment: &Segment) -> Result<Vec<u8>> {
-        let mut open = self.archive.open_file(&[
+    /// A segment's file.
+    pub(super) fn open_segment(&self, segment: &Segment) -> Result<OpenFile> {
+        self.archive.open_file(&[
             Name::new("channel", segment.channel().as_str())?,
             Name::new("quality", segment.quality().as_str())?,
             Name::new("hour", &segment.hour().to_string())?,
             Name::new("segment", segment.name())?,
-        ])?;
+        ])
+    }
+
+    /// The index of a segment where it is kept.
+    pub(super) fn kept_index(&self, segment: &Segment) -> Result<Option<SegmentIndex>> {
+        let key = Key::of(&self.archive, segment, PRODUCT)?;
+        Ok(self.sidecars.get(&key).as_deref().and_then(SegmentIndex::decode))
+    }
+
+    /// A segment's bytes.
+    pub(super) fn segment_bytes(&self, segment: &Segment) -> Result<Vec<u8>> {
+        let mut open = self.open_segment(segment)?;
         if open.len > MAX_SEGMENT_BYTES {
             return Err(Error::damaged("a segment is larger than 1 GiB"));
         }

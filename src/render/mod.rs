@@ -13,6 +13,7 @@ mod peaks;
 pub mod playlist;
 pub mod rough;
 pub mod smart;
+pub mod thumbnail;
 pub mod waveform;
 
 use crate::archive::{Archive, Selection, Sidecars};
@@ -69,6 +70,8 @@ pub struct Parts {
     pub sidecars: Sidecars,
     /// Smart cuts prepared lately.
     pub smart: smart::SmartCache,
+    /// Pictures decoded and drawn lately.
+    pub pictures: frame::Pictures,
     pub pool: Pool,
     pub config: Config,
     pub metrics: Metrics,

@@ -14,6 +14,7 @@ mod judge;
 mod layers;
 mod matrix;
 mod media;
+mod picture;
 mod routes;
 mod smart;
 mod surroundings;

@@ -10,6 +10,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod playlist;
 pub mod segments;
+pub mod thumbnail;
 pub mod transitions;
 pub mod waveform;
 

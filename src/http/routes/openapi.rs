@@ -1,6 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
-use super::{cut, files, frame, generate, health, jobs, metrics, playlist, segments, transitions, waveform};
+use super::{
+    cut, files, frame, generate, health, jobs, metrics, playlist, segments, thumbnail, transitions, waveform,
+};
 use crate::http::body;
 use crate::http::error::{Document, Hole};
 use crate::render::bytes::Made;
@@ -25,6 +27,8 @@ use utoipa::OpenApi;
     paths(
         files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
         playlist::media, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions, frame::png, frame::jpeg,
+        frame::webp, frame::avif, frame::any,
+        thumbnail::png, thumbnail::jpeg, thumbnail::webp, thumbnail::upload, thumbnail::templates,
         waveform::png, waveform::svg, waveform::json, waveform::dat, waveform::f32, generate::videos,
         jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
     ),
@@ -52,8 +56,12 @@ mod tests {
     fn every_address_of_the_tree_is_described() {
         let api = Api::openapi();
         let tree = include_str!("../mod.rs");
-        let served =
-            tree.lines().filter_map(|line| line.trim().strip_prefix(".service(at(\"")?.split('"').next());
+        let served = tree.lines().filter_map(|line| {
+            let line = line.trim();
+            let rest =
+                [".service(at(\"", ".service(taking(\""].iter().find_map(|it| line.strip_prefix(it))?;
+            rest.split('"').next()
+        });
         for pattern in served {
             let path = pattern.replace("{path:.+}", "{path}");
             let own = ["/openapi.json", "/docs", "/metrics/{any}"].contains(&path.as_str());

@@ -105,6 +105,10 @@ impl Decoder {
         }
     }
 
+    pub(super) fn raw(&self) -> *mut ffi::AVCodecContext {
+        self.context.get()
+    }
+
     /// From now on a picture that refers to what is not there, or is coded against the standard, is a fault, and may
     /// not be given.
     pub fn make_strict(&mut self) {
@@ -216,6 +220,11 @@ pub struct AudioSettings {
     pub bit_rate: i64,
     /// As in [`VideoSettings::global_header`].
     pub global_header: bool,
+}
+
+/// Whether this build of libav has the encoder it calls `name`.
+pub fn has_encoder(name: &str) -> bool {
+    Encoder::find(name).is_ok()
 }
 
 /// An encoder of one stream.

@@ -83,6 +83,11 @@ impl Frame {
         NonNull::new(unsafe { ffi::av_frame_alloc() }).map(Self).ok_or_else(|| out_of_memory("frame"))
     }
 
+    /// Takes over a frame nobody else holds.
+    pub(super) fn from_raw(raw: NonNull<ffi::AVFrame>) -> Self {
+        Self(raw)
+    }
+
     pub(super) fn as_ptr(&self) -> *mut ffi::AVFrame {
         self.0.as_ptr()
     }
@@ -244,6 +249,15 @@ impl Frame {
     fn plane_rows(&self, plane: usize) -> usize {
         let (_, shift) = self.format().chroma_shift();
         if plane == 1 || plane == 2 { (self.height() + (1 << shift) - 1) >> shift } else { self.height() }
+    }
+
+    /// What its planes take in memory.
+    pub fn bytes(&self) -> usize {
+        // SAFETY: see `pts`; the pointers are null or buffers of the frame's own.
+        unsafe {
+            let buffers = (*self.raw()).buf.iter();
+            buffers.filter_map(|it| it.as_ref()).map(|it| it.size as usize).sum()
+        }
     }
 
     /// Samples per channel of an audio frame.

@@ -10,6 +10,7 @@
 
 mod codec;
 mod demux;
+mod eager;
 mod filter;
 mod frame;
 mod io;
@@ -17,12 +18,13 @@ mod mux;
 mod packet;
 mod scale;
 
-pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings};
+pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings, has_encoder};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
+pub use eager::EagerDecoder;
 pub use filter::{Graph, PictureInput, choices};
 pub use frame::{Frame, FrameMut, PixelFormat};
 pub use io::MemoryWriter;
-pub use mux::{CopiedStream, Muxer};
+pub use mux::{CopiedStream, Muxer, has_muxer};
 pub use packet::Packet;
 pub use scale::{Resampler, Scaler};
 

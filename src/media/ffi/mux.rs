@@ -25,6 +25,15 @@ pub struct CopiedStream {
     pub name: Option<&'static str>,
 }
 
+/// Whether this build of libav can write the container it calls `name`.
+pub fn has_muxer(name: &str) -> bool {
+    super::initialise();
+    // SAFETY: looks a name up in a static list.
+    c_string(name).is_ok_and(|name| unsafe {
+        !ffi::av_guess_format(name.as_ptr(), std::ptr::null(), std::ptr::null()).is_null()
+    })
+}
+
 /// A container being written.
 pub struct Muxer {
     // Freed before the writer its context points to.

@@ -8,7 +8,7 @@ mod reader;
 mod scan;
 mod sound;
 
-pub use pick::Range;
+pub use pick::{Range, position};
 
 use super::cut::Container;
 use super::cut::edge::EdgeSettings;

@@ -40,6 +40,17 @@ impl Range {
     }
 }
 
+/// Reads a place in a file, in microseconds from its first picture: `12.5`, `2:03.4` or `1:02:03.4`.
+///
+/// # Errors
+/// `invalid-timestamp` when it is written in another way.
+pub fn position(parameter: &str, text: &str) -> Result<i64> {
+    micros(text.trim()).ok_or_else(|| {
+        let detail = format!("{parameter} must be seconds from the first picture, such as 12.5 or 1:02:03.4");
+        Error::invalid("invalid-timestamp", parameter, detail)
+    })
+}
+
 /// Seconds with at most six digits of fraction, minutes and hours before colons.
 fn micros(text: &str) -> Option<i64> {
     let digits = |text: &str| -> Option<i64> {

@@ -301,7 +301,7 @@ fn pic_struct(content: &[u8], vui: &Vui) -> Option<u8> {
 }
 
 /// Type and content of each message of an SEI payload (H.264 §7.3.2.3.1, H.265 §7.3.5); a cut one comes as it is.
-pub(super) fn messages(payload: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
+pub fn messages(payload: &[u8]) -> impl Iterator<Item = (u32, &[u8])> {
     let mut rest = payload;
     std::iter::from_fn(move || {
         let mut number = || {

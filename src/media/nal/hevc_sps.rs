@@ -21,6 +21,8 @@ pub struct Sps {
     /// Shown size in luma samples, after the conformance window.
     pub width: u32,
     pub height: u32,
+    /// Something is cropped off at the left or the top.
+    pub cropped_start: bool,
     pub depth_luma: u8,
     pub depth_chroma: u8,
     pub order_lsb_bits: u32,
@@ -121,12 +123,14 @@ impl Sps {
         // Level 6.2 allows sides up to sqrt(8 · 35651584) (§A.4.1); decoders in use end at 16 bits.
         let (coded_width, coded_height) = (bits.ue_to(65535)?, bits.ue_to(65535)?);
         let (mut width, mut height) = (coded_width, coded_height);
+        let mut cropped_start = false;
         if bits.flag()? {
             let (across, down) = if separate_planes { (1, 1) } else { chroma.subsampling() };
             let (left, right) = (bits.ue_to(65535)?, bits.ue_to(65535)?);
             let (top, bottom) = (bits.ue_to(65535)?, bits.ue_to(65535)?);
             width = width.checked_sub((left + right) * across)?;
             height = height.checked_sub((top + bottom) * down)?;
+            cropped_start = left + top > 0;
         }
         if width == 0 || height == 0 {
             return None;
@@ -174,6 +178,7 @@ impl Sps {
             separate_planes,
             width,
             height,
+            cropped_start,
             depth_luma,
             depth_chroma,
             order_lsb_bits,

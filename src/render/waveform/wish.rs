@@ -77,7 +77,13 @@ pub enum Origin {
     File,
 }
 
-fn choice<T: Copy>(parameter: &str, text: Option<&str>, default: T, all: &[(&str, T)]) -> Result<T> {
+/// One of some words.
+pub(in crate::render) fn choice<T: Copy>(
+    parameter: &str,
+    text: Option<&str>,
+    default: T,
+    all: &[(&str, T)],
+) -> Result<T> {
     let Some(text) = text else { return Ok(default) };
     all.iter().find(|(name, _)| *name == text).map(|it| it.1).ok_or_else(|| {
         let names: Vec<&str> = all.iter().map(|it| it.0).collect();
@@ -89,7 +95,13 @@ fn choice<T: Copy>(parameter: &str, text: Option<&str>, default: T, all: &[(&str
     })
 }
 
-fn number(parameter: &str, text: Option<&str>, least: u32, most: u32) -> Result<Option<u32>> {
+/// A whole number within bounds.
+pub(in crate::render) fn number(
+    parameter: &str,
+    text: Option<&str>,
+    least: u32,
+    most: u32,
+) -> Result<Option<u32>> {
     let Some(text) = text else { return Ok(None) };
     let digits = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
     let value = text.parse().ok().filter(|it| digits && (least..=most).contains(it));

@@ -5,7 +5,7 @@
 
 mod archived;
 mod files;
-mod kinds;
+pub mod kinds;
 mod source;
 mod verdict;
 

@@ -1,0 +1,235 @@
+//! Pictures decoded and drawn lately, and decoders that wait for the next picture of their group. All of it bounded.
+
+use super::find::Id;
+use crate::base::metrics::Metrics;
+use crate::config;
+use crate::media::frame::Still;
+use crate::media::gop::GopDecoder;
+use crate::render::index::SegmentIndex;
+use bytes::Bytes;
+use parking_lot::Mutex;
+use quick_cache::sync::Cache;
+use quick_cache::{OptionsBuilder, Weighter};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A coded picture: its segment's identity and its place in decoding order.
+pub(super) type PictureKey = (Id, usize);
+
+/// Where a run of coded pictures begins that is decoded together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct GopKey {
+    pub segment: Id,
+    /// The unit decoding begins at; `None` for one in the segment before.
+    pub from: Option<usize>,
+}
+
+/// A group of pictures somebody asks for.
+#[derive(Default)]
+pub(super) struct Gop {
+    /// Positions in the run that are waited for, and by how many.
+    wanted: Mutex<BTreeMap<usize, usize>>,
+    /// Who holds it decodes. It keeps the decoder, where one waits.
+    pub turn: Arc<tokio::sync::Mutex<Option<GopDecoder>>>,
+}
+
+/// A position that is waited for, as long as this lives.
+pub(super) struct Waiting(Arc<Gop>, usize);
+
+impl Gop {
+    pub fn want(self: &Arc<Self>, position: usize) -> Waiting {
+        *self.wanted.lock().entry(position).or_default() += 1;
+        Waiting(Arc::clone(self), position)
+    }
+
+    pub fn wanted(&self) -> BTreeSet<usize> {
+        self.wanted.lock().keys().copied().collect()
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let mut wanted = self.0.wanted.lock();
+        if let Some(count) = wanted.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                wanted.remove(&self.1);
+            }
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(super) struct ByBytes;
+
+impl<K> Weighter<K, Bytes> for ByBytes {
+    fn weight(&self, _: &K, bytes: &Bytes) -> u64 {
+        // The entry itself has a size too.
+        bytes.len() as u64 + 256
+    }
+}
+
+impl<K> Weighter<K, Arc<Still>> for ByBytes {
+    fn weight(&self, _: &K, still: &Arc<Still>) -> u64 {
+        still.frame.bytes() as u64 + 1024
+    }
+}
+
+impl<K> Weighter<K, Arc<SegmentIndex>> for ByBytes {
+    fn weight(&self, _: &K, it: &Arc<SegmentIndex>) -> u64 {
+        let units = it.index.video.as_ref().map_or(0, |it| it.units.len());
+        let sounds: usize = it.index.audio.iter().map(|it| it.frames.len()).sum();
+        (units * 96 + sounds * 32 + 4096) as u64
+    }
+}
+
+/// Frame indexes held in memory, in bytes: an hour of segments of two seconds.
+const INDEX_BYTES: u64 = 16 << 20;
+
+/// Groups remembered, whether a decoder waits in them or not.
+const GOPS: usize = 256;
+
+/// What is kept for frames.
+pub struct Pictures {
+    /// By what they are of and how they are drawn.
+    pub(super) made: Cache<Id, Bytes, ByBytes>,
+    pub(super) decoded: Cache<PictureKey, Arc<Still>, ByBytes>,
+    pub(super) indexes: Cache<Id, Arc<SegmentIndex>, ByBytes>,
+    /// The one asked for last is the last.
+    gops: Mutex<VecDeque<(GopKey, Arc<Gop>, Instant)>>,
+    warm: usize,
+    idle: Duration,
+    metrics: Metrics,
+}
+
+/// One shard: pictures are large, and a part of the bound would be too small for some.
+fn bounded<K: Hash + Eq, V: Clone>(bytes: u64, each: u64) -> Cache<K, V, ByBytes>
+where
+    ByBytes: Weighter<K, V>,
+{
+    let items = (bytes / each).clamp(16, 100_000) as usize;
+    let mut options = OptionsBuilder::new();
+    options.shards(1).weight_capacity(bytes).estimated_items_capacity(items);
+    match options.build() {
+        Ok(options) => Cache::with_options(options, ByBytes, Default::default(), Default::default()),
+        // Only when a number is left out, and none is.
+        Err(_) => Cache::with_weighter(items, bytes, ByBytes),
+    }
+}
+
+impl Pictures {
+    pub fn new(config: &config::Frame, metrics: &Metrics) -> Self {
+        for (name, limit) in [
+            ("frame_bytes_made", config.made_cache.0),
+            ("frame_bytes_decoded", config.picture_cache.0),
+            ("frame_warm_decoders", config.warm_decoders as u64),
+        ] {
+            metrics.limits.with_label_values(&[name]).set(limit as f64);
+        }
+        Self {
+            made: bounded(config.made_cache.0, 64 << 10),
+            decoded: bounded(config.picture_cache.0, 1 << 20),
+            indexes: bounded(INDEX_BYTES, 8 << 10),
+            gops: Mutex::default(),
+            warm: config.warm_decoders,
+            idle: config.warm_idle.0,
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// The group, from now on the one asked for last.
+    pub(super) fn gop(&self, key: GopKey, now: Instant) -> Arc<Gop> {
+        let mut gops = self.gops.lock();
+        let gop = match gops.iter().position(|it| it.0 == key).and_then(|at| gops.remove(at)) {
+            Some((_, gop, _)) => gop,
+            None => Arc::default(),
+        };
+        gops.push_back((key, Arc::clone(&gop), now));
+        if gops.len() > GOPS {
+            gops.pop_front();
+        }
+        gop
+    }
+
+    pub(super) fn keep_decoded(&self, key: PictureKey, still: Arc<Still>) {
+        self.decoded.insert(key, still);
+        self.metrics.frame_bytes_decoded.set(self.decoded.weight() as i64);
+    }
+
+    pub(super) fn keep_made(&self, tag: Id, bytes: Bytes) {
+        self.made.insert(tag, bytes);
+        self.metrics.frame_bytes_made.set(self.made.weight() as i64);
+    }
+
+    /// Lets go of decoders that nobody came back to, and of those over the bound, the longest unused first.
+    pub fn forget_idle(&self, now: Instant) {
+        let mut warm = 0;
+        let mut gops = self.gops.lock();
+        // From the one asked for last.
+        for (_, gop, used) in gops.iter().rev() {
+            // One that is at work is not idle.
+            let Ok(mut turn) = gop.turn.try_lock() else { continue };
+            if turn.is_some() && (warm == self.warm || now.duration_since(*used) >= self.idle) {
+                *turn = None;
+            }
+            warm += usize::from(turn.is_some());
+        }
+        gops.retain(|(_, gop, _)| {
+            Arc::strong_count(gop) > 1 || gop.turn.try_lock().is_err() || has_decoder(gop)
+        });
+        self.metrics.frame_warm_decoders.set(warm as i64);
+    }
+}
+
+fn has_decoder(gop: &Gop) -> bool {
+    gop.turn.try_lock().is_ok_and(|turn| turn.is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::index::VideoCodec;
+
+    #[test]
+    fn decoders_wait_for_a_while_and_not_too_many_do() {
+        let metrics = Metrics::new();
+        let config = config::Frame { warm_decoders: 2, ..config::Config::default().frame };
+        let pictures = Pictures::new(&config, &metrics);
+        let begin = Instant::now();
+        let key = |number: usize| GopKey { segment: number as Id, from: Some(0) };
+        for number in 0..3 {
+            let gop = pictures.gop(key(number), begin + Duration::from_secs(number as u64));
+            *gop.turn.try_lock().unwrap() = GopDecoder::open(VideoCodec::H264).unwrap();
+        }
+        let warm = |now| {
+            pictures.forget_idle(now);
+            let waiting = (0..3).filter(|it| {
+                pictures.gops.lock().iter().any(|(of, gop, _)| *of == key(*it) && has_decoder(gop))
+            });
+            assert_eq!(metrics.frame_warm_decoders.get(), waiting.clone().count() as i64);
+            waiting.collect::<Vec<_>>()
+        };
+        assert_eq!(warm(begin + Duration::from_secs(3)), [1, 2]);
+        assert_eq!(warm(begin + Duration::from_secs(11)), [2]);
+        let held = Arc::clone(&pictures.gop(key(2), begin).turn).try_lock_owned().unwrap();
+        pictures.forget_idle(begin + Duration::from_secs(60));
+        assert!(held.is_some(), "one at work is left alone");
+        drop(held);
+        assert!(warm(begin + Duration::from_secs(60)).is_empty());
+        assert!(pictures.gops.lock().is_empty());
+    }
+
+    #[test]
+    fn what_is_waited_for_is_known_until_nobody_waits() {
+        let gop = Arc::new(Gop::default());
+        let waiting = [gop.want(3), gop.want(7), gop.want(3)];
+        assert_eq!(gop.wanted(), [3, 7].into());
+        let [first, second, third] = waiting;
+        drop((first, second));
+        assert_eq!(gop.wanted(), [3].into());
+        drop(third);
+        assert!(gop.wanted().is_empty());
+    }
+}
