@@ -2,6 +2,7 @@
 
 use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
+use crate::base::time::{Clock, SystemClock};
 use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
@@ -9,6 +10,7 @@ use crate::jobs::{self, Jobs};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
+use crate::render::warm::{Seen, Warmth};
 use crate::render::{Parts, Render, generate};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -120,6 +122,22 @@ async fn keep_bounded(render: Render) {
     }
 }
 
+/// Follows what is added to the archive, where that is configured.
+async fn keep_warm(render: Render) {
+    let warm = render.config.warm.clone();
+    if !warm.enabled {
+        return;
+    }
+    let warmth = Warmth { pictures: warm.pictures, peaks: warm.peaks };
+    let mut seen = Seen::default();
+    loop {
+        if let Err(error) = render.warm_new(&mut seen, SystemClock.now(), warmth).await {
+            tracing::debug!("new segments were not looked at: {error}");
+        }
+        tokio::time::sleep(warm.every.0).await;
+    }
+}
+
 /// How often decoders of pictures nobody asks for any more are looked for.
 const IDLE_LOOKED_FOR_EVERY: Duration = Duration::from_secs(2);
 
@@ -202,6 +220,7 @@ impl App {
             let server = http::server(&render, &jobs, listener).map_err(broken)?;
             let handle = server.handle();
             actix_web::rt::spawn(keep_bounded(render.clone()));
+            actix_web::rt::spawn(keep_warm(render.clone()));
             actix_web::rt::spawn(forget_idle(render.clone()));
             actix_web::rt::spawn(jobs.run());
             let serving = actix_web::rt::spawn(server);

@@ -31,8 +31,10 @@ pub struct Config {
     pub cache: Cache,
     pub cut: Cut,
     pub frame: Frame,
+    pub storyboard: Storyboard,
     pub thumbnail: Thumbnail,
     pub waveform: Waveform,
+    pub warm: Warm,
     pub jobs: Jobs,
 }
 
@@ -149,6 +151,15 @@ pub struct Frame {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Storyboard {
+    /// The longest span of a storyboard or a contact sheet.
+    pub max_span: Length,
+    /// How long one may take once it is asked for.
+    pub deadline: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Thumbnail {
     /// The folder of templates: NAME.png, and NAME.json with what it is used with by default. Empty: there are none.
     pub templates: PathBuf,
@@ -165,6 +176,19 @@ pub struct Waveform {
     pub max_points: u64,
     /// How long a waveform may take once it is asked for.
     pub deadline: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Warm {
+    /// Whether the server makes what it keeps of new segments before anybody asks for it.
+    pub enabled: bool,
+    /// How often it looks for new ones.
+    pub every: Length,
+    /// Whether the pictures of storyboards are among it.
+    pub pictures: bool,
+    /// Whether the peaks of waveforms are.
+    pub peaks: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -199,8 +223,10 @@ impl Default for Config {
             cache: Cache::default(),
             cut: Cut::default(),
             frame: Frame::default(),
+            storyboard: Storyboard::default(),
             thumbnail: Thumbnail::default(),
             waveform: Waveform::default(),
+            warm: Warm::default(),
             jobs: Jobs::default(),
         }
     }
@@ -292,6 +318,18 @@ impl Default for Thumbnail {
     }
 }
 
+impl Default for Warm {
+    fn default() -> Self {
+        Self { enabled: false, every: seconds(10), pictures: true, peaks: true }
+    }
+}
+
+impl Default for Storyboard {
+    fn default() -> Self {
+        Self { max_span: seconds(24 * 3600), deadline: seconds(60) }
+    }
+}
+
 impl Default for Waveform {
     fn default() -> Self {
         Self { max_span: seconds(24 * 3600), max_points: 1 << 23, deadline: seconds(120) }
@@ -340,6 +378,7 @@ impl Config {
             return Err(format!("pool.batch_nice must lie between 0 and 19, not {}", self.pool.batch_nice));
         }
         within("listing.max_segments", self.listing.max_segments, 1, 1_000_000_000)?;
+        within("warm.every", self.warm.every.0.as_millis() as usize, 100, 86_400_000)?;
         within("jobs.waiting", self.jobs.waiting, 1, 100_000)?;
         within("jobs.kept", self.jobs.kept, 1, 100_000)?;
         within("cut.crf", self.cut.crf.into(), 0, 51)?;

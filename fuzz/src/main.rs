@@ -5,7 +5,9 @@ mod targets;
 use moviola::base::{Timestamp, Token};
 use moviola::media::index;
 use moviola::media::peaks::{Builder, Part, SoundFormat};
+use moviola::media::picture::{PictureFormat, Raster};
 use moviola::media::synthetic::{Synthetic, synthesise};
+use moviola::media::tile::{Tile, Tiles};
 use moviola::media::ts::psi;
 use std::collections::HashSet;
 use std::error::Error;
@@ -20,12 +22,15 @@ const SLOW: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let name = arguments.next().ok_or("which target: ts_index, index_decode or peaks_decode?")?;
+    const NAMES: &str = "ts_index, ts_patch, index_decode, peaks_decode and tiles_decode";
+    let name = arguments.next().ok_or("which target?")?;
     let target = match name.as_str() {
+        "ts_patch" => targets::ts_patch,
+        "tiles_decode" => targets::tiles_decode,
         "ts_index" => targets::ts_index,
         "index_decode" => targets::index_decode,
         "peaks_decode" => targets::peaks_decode,
-        _ => return Err("there are the targets ts_index, index_decode and peaks_decode".into()),
+        _ => return Err(format!("there are the targets {NAMES}").into()),
     };
     let (mut seconds, mut random, mut corpus) = (60, Random(0x9e37_79b9_7f4a_7c15), Vec::new());
     while let Some(argument) = arguments.next() {
@@ -41,8 +46,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Magic word and version before, checksum after.
         corpus = bodies.map(|it| it.encode()).map(|it| it[5..it.len() - 8].to_vec()).collect();
     }
-    if name == "peaks_decode" {
-        corpus = peaks();
+    match name.as_str() {
+        "peaks_decode" => corpus = peaks(),
+        "tiles_decode" => corpus = tiles()?,
+        _ => {}
     }
     corpus.iter_mut().for_each(|it| it.truncate(MAX_INPUT));
     let seeded = corpus.len();
@@ -117,6 +124,21 @@ fn peaks() -> Vec<Vec<u8>> {
         parts.extend(Part::ALL.map(|part| pyramid.encode(part)));
     }
     parts
+}
+
+/// Tiles of one colour, few and many.
+fn tiles() -> moviola::base::Result<Vec<Vec<u8>>> {
+    let mut all = Vec::new();
+    for count in [0, 1, 3] {
+        let tile = |number: u8| {
+            let picture = Raster::plain(160, 90, [number * 40, 90, 200]);
+            let jpeg = picture.encode(PictureFormat::Jpeg(80))?;
+            Ok(Tile { at: i64::from(number) * 1_000_000, width: 160, height: 90, jpeg })
+        };
+        let tiles: moviola::base::Result<Vec<Tile>> = (0..count).map(tile).collect();
+        all.push(Tiles(tiles?).encode());
+    }
+    Ok(all)
 }
 
 /// The segment with other stream types in its program map.

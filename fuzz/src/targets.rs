@@ -4,6 +4,8 @@
 use moviola::media::index::{self, ElementaryReader, FrameIndex, VideoCodec};
 use moviola::media::nal::prefixed::Sizes;
 use moviola::media::peaks::{Columns, Part, Pixels, Track, View, WHOLE};
+use moviola::media::tile::{Kept, MAX_TILES, Sheet, Tile, Tiles};
+use moviola::media::ts::{ContinuityCounters, CounterProfile, Patch};
 
 /// Any bytes as a segment.
 pub fn ts_index(bytes: &[u8]) -> u64 {
@@ -20,7 +22,11 @@ pub fn ts_index(bytes: &[u8]) -> u64 {
             assert!(out.len() <= bytes.len(), "no more is read than there is");
             if read && !unit.damaged && matches!(track.codec, VideoCodec::H264 | VideoCodec::Hevc) {
                 let sizes = Sizes { payload: unit.payload, sets: unit.sets };
-                assert_eq!(Sizes::of(&out, track.codec == VideoCodec::Hevc), sizes, "samples are as long as told");
+                assert_eq!(
+                    Sizes::of(&out, track.codec == VideoCodec::Hevc),
+                    sizes,
+                    "samples are as long as told"
+                );
             }
             assert!(unit.offset < unit.end && unit.end <= index.bytes, "places lie inside");
             // Questions that walk over all units are asked of some.
@@ -88,7 +94,60 @@ pub fn peaks_decode(bytes: &[u8]) -> u64 {
                 Pixels::new(rate, scale, pixel..pixel + 9, &tracks).add(&view);
             }
         }
-        shape |= (1 + (view.runs().count() as u64).min(15) + u64::from(view.channels.min(9)) * 16) << (20 * number);
+        shape |= (1 + (view.runs().count() as u64).min(15) + u64::from(view.channels.min(9)) * 16)
+            << (20 * number);
     }
     shape
+}
+
+/// Any bytes as a segment that is patched in place: nothing is lost or grows, and shifting back gives back what was there.
+pub fn ts_patch(bytes: &[u8]) -> u64 {
+    let mut patched = bytes.to_vec();
+    let patch = Patch { shift_90k: 0x1_2345_6789, joined: bytes.len() % 2 == 0 };
+    let applied = patch.apply(&mut patched, &mut ContinuityCounters::default());
+    assert_eq!(patched.len(), bytes.len(), "the length stays");
+    // What cannot be patched is known before.
+    let profile = CounterProfile::of(bytes);
+    assert_eq!(applied.is_ok(), profile.is_ok(), "{applied:?} {profile:?}");
+    let Ok(report) = applied else { return 0 };
+    let same = patched.iter().zip(bytes).filter(|(a, b)| a == b).count() as u64;
+    assert!(report.packets * 188 + report.stray_bytes <= bytes.len() as u64, "{report:?}");
+    assert!(bytes.len() as u64 - same <= report.packets * 188, "only packets change");
+    let again = Patch { shift_90k: -patch.shift_90k, joined: false };
+    assert!(
+        again.apply(&mut patched, &mut ContinuityCounters::default()).is_ok(),
+        "what was patched can be again"
+    );
+    let small = |value: u64| value.min(15);
+    small(report.packets)
+        | small(report.stamped) << 4
+        | small(report.clocks) << 8
+        | small(report.splices) << 12
+        | small(report.scrambled) << 16
+        | small(report.errored) << 20
+        | small(report.malformed) << 24
+        | small(report.stray_bytes) << 28
+}
+
+/// Any bytes as the kept tiles of a segment, each drawn on a sheet.
+pub fn tiles_decode(bytes: &[u8]) -> u64 {
+    let Some(tiles) = Kept::all(bytes) else { return 0 };
+    assert!(tiles.len() <= MAX_TILES && tiles.iter().map(|it| it.jpeg.len()).sum::<usize>() < bytes.len());
+    let own = tiles.iter().map(|it| Tile {
+        at: it.at,
+        width: it.width as u16,
+        height: it.height as u16,
+        jpeg: it.jpeg.to_vec(),
+    });
+    assert_eq!(Tiles(own.collect()).encode(), bytes, "it is written as it was read");
+    let mut drawn = 0;
+    for (number, tile) in tiles.iter().enumerate().take(4) {
+        let mut sheet = Sheet::new((256, 144), 2, 2, 1);
+        drawn |= u64::from(sheet.draw(number, tile).is_ok()) << number;
+        sheet.write(number, "12:50:00");
+    }
+    for at in [i64::MIN, 0, i64::MAX] {
+        assert_eq!(Kept::nearest(&tiles, at).is_some(), !tiles.is_empty());
+    }
+    1 + (tiles.len() as u64) << 4 | drawn
 }

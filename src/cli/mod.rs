@@ -5,6 +5,7 @@ mod cut;
 mod cut_file;
 mod demo;
 mod frame;
+mod index;
 mod output;
 mod probe;
 mod serve;
@@ -40,6 +41,9 @@ enum Command {
     Frame(Box<frame::Arguments>),
     /// Draw the sound of a span of the archive, or of a file, as a picture or as numbers for players.
     Waveform(Box<waveform::Arguments>),
+    /// Make what the server keeps of segments before anybody asks for it: frame indexes, and with --pictures and --peaks
+    /// what storyboards and waveforms are drawn from.
+    Index(index::Arguments),
     /// Print the effective configuration as TOML.
     Config,
 }
@@ -103,6 +107,7 @@ pub fn run() -> ExitCode {
         Command::Cut(arguments) => cut::run(config, arguments),
         Command::Frame(arguments) => frame::run(config, &arguments),
         Command::Waveform(arguments) => waveform::run(config, &arguments),
+        Command::Index(arguments) => index::run(config, &arguments),
         Command::Config => config::run(&config),
     };
     match done {

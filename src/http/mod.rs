@@ -19,8 +19,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, thumbnail, transitions,
-    waveform,
+    analysis, cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, storyboard,
+    thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -35,6 +35,7 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/segments/{path:.+}", segments::segment))
         .service(at("/playlist/{channel}.m3u8", playlist::master))
         .service(at("/playlist/{channel}/{quality}.m3u8", playlist::media))
+        .service(at("/playlist/{channel}/{quality}/iframes.m3u8", playlist::iframes))
         .service(at("/cut/{channel}/{quality}.ts", cut::ts))
         .service(at("/cut/{channel}/{quality}.mp4", cut::mp4))
         .service(at("/cut/{channel}/{quality}.mkv", cut::mkv))
@@ -49,11 +50,22 @@ fn tree(config: &mut ServiceConfig) {
         .service(taking("/thumbnail/{channel}/{quality}.jpg", thumbnail::jpeg))
         .service(taking("/thumbnail/{channel}/{quality}.webp", thumbnail::webp))
         .service(at("/templates", thumbnail::templates))
+        .service(at("/storyboard/{channel}/{quality}/sheet.jpg", storyboard::jpeg))
+        .service(at("/storyboard/{channel}/{quality}/sheet.png", storyboard::png))
+        .service(at("/storyboard/{channel}/{quality}/sheet.webp", storyboard::webp))
+        .service(at("/storyboard/{channel}/{quality}/storyboard.vtt", storyboard::vtt))
+        .service(at("/storyboard/{channel}/{quality}/storyboard.json", storyboard::json))
+        .service(at("/storyboard/{channel}/{quality}/storyboard.bif", storyboard::bif))
+        .service(at("/storyboard/{channel}/{quality}/images.m3u8", storyboard::images))
+        .service(at("/contact-sheet/{channel}/{quality}.jpg", storyboard::contact))
         .service(at("/waveform/{channel}/{quality}.png", waveform::png))
         .service(at("/waveform/{channel}/{quality}.svg", waveform::svg))
         .service(at("/waveform/{channel}/{quality}.json", waveform::json))
         .service(at("/waveform/{channel}/{quality}.dat", waveform::dat))
         .service(at("/waveform/{channel}/{quality}.f32", waveform::f32))
+        .service(at("/loudness/{channel}/{quality}.json", analysis::loudness))
+        .service(at("/silence/{channel}/{quality}.json", analysis::silence))
+        .service(at("/scenes/{channel}/{quality}.json", analysis::scenes))
         .service(resource("/generate_videos/{channel}/{quality}", "POST, OPTIONS", |it| {
             it.route(web::post().to(generate::videos))
         }))

@@ -1,27 +1,11 @@
 //! HLS playlists (RFC 8216).
 
+use super::url::{self, PATH, QUERY};
 use crate::base::time::{HOUR, MINUTE, SECOND};
 use crate::base::{Channel, Quality, Timestamp};
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use std::fmt::Write as _;
-
-/// What a path component keeps as it is: the unreserved characters of RFC 3986 §2.3.
-const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// What may not stand in a query as it is (RFC 3986 §3.4), above all line ends, which would end the URL.
-const QUERY: &AsciiSet = &percent_encoding::CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// Seconds to announce where a playlist has no segment to take them from.
 const EMPTY_TARGET: i64 = 6;
@@ -45,22 +29,30 @@ pub enum Entry<'a> {
     Gap,
 }
 
+/// The part of a quality's bits that its keyframes take, about.
+const KEYFRAMES_SHARE: u32 = 8;
+
+/// What a playlist of sheets is assumed to need, in bits per second: 400 kB for a quarter of an hour.
+const IMAGES_BANDWIDTH: u32 = 4000;
+
+/// The size of a tile that is offered.
+const TILE: (u32, u32) = (160, 90);
+
+fn bandwidth(quality: &Quality) -> u32 {
+    let known = BANDWIDTHS.iter().find(|(known, _)| *known == quality.as_str());
+    known.map_or(BANDWIDTHS[0].1, |(_, bandwidth)| *bandwidth)
+}
+
 /// The master playlist of a channel. `query` is passed through to the media playlists, without its question
-/// mark; an empty one is left out.
-pub fn master<'a>(
-    channel: &Channel,
-    qualities: impl IntoIterator<Item = &'a Quality>,
-    query: &str,
-) -> String {
+/// mark; an empty one is left out. For pictures while seeking there are the keyframes of each quality (RFC 8216 §4.3.4.3),
+/// and sheets of tiles, which only some players know and others pass over.
+pub fn master(channel: &Channel, qualities: &[Quality], query: &str, (start, end): Ends) -> String {
     let mut text = String::from("#EXTM3U\n");
     for quality in qualities {
         // A quoted attribute may hold anything but quotes and line ends (RFC 8216 §4.2) and has no escapes of its
         // own; a Quality has no line ends.
         let name = quality.as_str().replace('"', "%22");
-        let bandwidth = BANDWIDTHS
-            .iter()
-            .find(|(known, _)| *known == quality.as_str())
-            .map_or(BANDWIDTHS[0].1, |(_, bandwidth)| *bandwidth);
+        let bandwidth = bandwidth(quality);
         // Writing to a String cannot fail. NAME in STREAM-INF is in no RFC; the editor's menu is made of it.
         let _ = write!(
             text,
@@ -75,8 +67,46 @@ pub fn master<'a>(
         }
         text.push('\n');
     }
+    let range = |first: char| {
+        let ends = [("start", start), ("end", end)].into_iter().filter_map(|(key, at)| Some((key, at?)));
+        let text = ends
+            .enumerate()
+            .map(|(number, (key, at))| format!("{}{key}={at}", if number == 0 { first } else { '&' }));
+        text.collect::<String>()
+    };
+    let path = |quality: &Quality| {
+        format!(
+            "{}/{}",
+            utf8_percent_encode(channel.as_str(), PATH),
+            utf8_percent_encode(quality.as_str(), PATH)
+        )
+    };
+    for quality in qualities {
+        let _ = writeln!(
+            text,
+            "#EXT-X-I-FRAME-STREAM-INF:BANDWIDTH={},URI=\"/playlist/{}/iframes.m3u8{}\"",
+            bandwidth(quality) / KEYFRAMES_SHARE,
+            path(quality),
+            range('?'),
+        );
+    }
+    // All are of the same pictures; the smallest costs the least.
+    if let Some(quality) = qualities.iter().min_by_key(|it| bandwidth(it)) {
+        let _ = writeln!(
+            text,
+            "#EXT-X-IMAGE-STREAM-INF:BANDWIDTH={IMAGES_BANDWIDTH},RESOLUTION={width}x{height},CODECS=\"jpeg\",\
+             URI=\"/storyboard/{}/images.m3u8?width={width}&height={height}{}\"",
+            path(quality),
+            range('&'),
+            width = TILE.0,
+            height = TILE.1,
+        );
+    }
     text
 }
+
+/// The range a playlist was asked for with; an end may be open.
+pub type Ends = (Option<Timestamp>, Option<Timestamp>);
 
 /// The media playlist of a run of segments. It is announced as complete where the last entry is a segment.
 ///
@@ -88,11 +118,7 @@ where
     I::IntoIter: Clone,
 {
     let entries = entries.into_iter();
-    let folder = format!(
-        "/segments/{}/{}/",
-        utf8_percent_encode(channel.as_str(), PATH),
-        utf8_percent_encode(quality.as_str(), PATH)
-    );
+    let folder = url::segments(channel, quality);
     let (mut longest, mut size) = (None, 100);
     for entry in entries.clone() {
         if let Entry::Segment { duration, name, .. } = entry {
@@ -304,12 +330,18 @@ mod tests {
             /playlist/chan/source.m3u8?foo=bar&start=2024-11-09T12:50:00\n\
             #EXT-X-MEDIA:TYPE=VIDEO,GROUP-ID=\"720p\",NAME=\"720p\",AUTOSELECT=YES,DEFAULT=YES\n\
             #EXT-X-STREAM-INF:VIDEO=\"720p\",NAME=\"720p\",BANDWIDTH=2373000\n\
-            /playlist/chan/720p.m3u8?foo=bar&start=2024-11-09T12:50:00\n";
-        assert_eq!(master(&channel, &qualities, "foo=bar&start=2024-11-09T12:50:00"), expected);
-        assert_eq!(master(&channel, &[], "x=1"), "#EXTM3U\n");
+            /playlist/chan/720p.m3u8?foo=bar&start=2024-11-09T12:50:00\n\
+            #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=855768,URI=\"/playlist/chan/source/iframes.m3u8?start=2024-11-09T12:50:00.000000\"\n\
+            #EXT-X-I-FRAME-STREAM-INF:BANDWIDTH=296625,URI=\"/playlist/chan/720p/iframes.m3u8?start=2024-11-09T12:50:00.000000\"\n\
+            #EXT-X-IMAGE-STREAM-INF:BANDWIDTH=4000,RESOLUTION=160x90,CODECS=\"jpeg\",URI=\"/storyboard/chan/720p/images.m3u8?width=160&height=90&start=2024-11-09T12:50:00.000000\"\n";
+        let ends = (Some(at("2024-11-09T12:50:00")), None);
+        assert_eq!(master(&channel, &qualities, "foo=bar&start=2024-11-09T12:50:00", ends), expected);
+        assert_eq!(master(&channel, &[], "x=1", ends), "#EXTM3U\n");
         let read = m3u8_rs::parse_master_playlist_res(expected.as_bytes()).unwrap();
-        let uris: Vec<&str> =
-            read.variants.iter().map(|variant| variant.uri.split('?').next().unwrap()).collect();
+        let path = |variant: &m3u8_rs::VariantStream| variant.uri.split('?').next().unwrap().to_owned();
+        let (keyframes, whole): (Vec<_>, Vec<_>) = read.variants.iter().partition(|it| it.is_i_frame);
+        let uris: Vec<String> = whole.into_iter().map(path).collect();
+        assert_eq!(keyframes.len(), 2);
         assert_eq!(uris, ["/playlist/chan/source.m3u8", "/playlist/chan/720p.m3u8"]);
         assert_eq!(read.alternatives.len(), 2);
     }
@@ -318,12 +350,10 @@ mod tests {
     fn names_cannot_break_out_of_their_line() {
         let channel = Channel::new("ch an?").unwrap();
         let quality = Quality::new("ü\",URI=\"x").unwrap();
-        let text = master(&channel, [&quality], "a=b\n#EXTM3U\"é");
-        assert_eq!(text.lines().count(), 4);
+        let text = master(&channel, std::slice::from_ref(&quality), "a=b\n#EXTM3U\"é", (None, None));
+        assert_eq!(text.lines().count(), 6);
         assert!(text.contains("GROUP-ID=\"ü%22,URI=%22x\",NAME=\"ü%22,URI=%22x\",AUTOSELECT"));
-        assert!(
-            text.ends_with("/playlist/ch%20an%3F/%C3%BC%22%2CURI%3D%22x.m3u8?a=b%0A%23EXTM3U%22%C3%A9\n")
-        );
+        assert!(text.contains("/playlist/ch%20an%3F/%C3%BC%22%2CURI%3D%22x.m3u8?a=b%0A%23EXTM3U%22%C3%A9\n"));
         let entry = Entry::Segment { start: at("2024-11-09"), duration: 0, name: "a\nb #é%.ts" };
         let text = String::from_utf8(media(&channel, &quality, [entry]).to_vec()).unwrap();
         assert!(text.contains(

@@ -1,3 +1,6 @@
 //! Text of manifests. Pure functions of what they are given: no clock, no disk, no archive.
 
 pub mod hls;
+pub mod iframes;
+pub mod storyboard;
+mod url;

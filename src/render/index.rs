@@ -82,6 +82,9 @@ impl Parts {
     }
 
     /// The index of one segment among many that are gone through.
+    ///
+    /// # Errors
+    /// [`Kind::Damaged`], [`Kind::Unsupported`] where the segment is no MPEG-TS; what `token` has.
     pub(super) fn index(&self, segment: &Segment, token: &Token) -> Result<SegmentIndex> {
         let index = self.indexes(std::slice::from_ref(segment), false, token)?.pop();
         index.ok_or_else(|| Error::internal("a segment without an index"))?

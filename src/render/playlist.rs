@@ -37,7 +37,7 @@ impl Render {
                     named.push(quality);
                 }
             }
-            Ok(Made::new(hls::master(&channel, &named, &query)))
+            Ok(Made::new(hls::master(&channel, &named, &query, (start, end))))
         })
         .await
     }
@@ -52,11 +52,7 @@ impl Render {
         gzip: bool,
     ) -> Result<Made> {
         self.ask(move |archive, token| {
-            let span = span(archive, &channel, &quality, start, end)?;
-            if (start.is_none() || end.is_none()) && span.micros() > IMPLICIT_LIMIT {
-                let detail = "Implicit range may not be longer than 12 hours";
-                return Err(Error::invalid("implicit-range-too-long", "start", detail));
-            }
+            let span = played(archive, &channel, &quality, start, end)?;
             let selection = archive.select(&channel, &quality, span)?;
             token.check()?;
             let entries = selection.items.iter().map(|item| match item {
@@ -73,6 +69,22 @@ impl Render {
         })
         .await
     }
+}
+
+/// The range of a playlist.
+pub(super) fn played(
+    archive: &Archive,
+    channel: &Channel,
+    quality: &Quality,
+    start: Option<Timestamp>,
+    end: Option<Timestamp>,
+) -> Result<Span> {
+    let span = span(archive, channel, quality, start, end)?;
+    if (start.is_none() || end.is_none()) && span.micros() > IMPLICIT_LIMIT {
+        let detail = "Implicit range may not be longer than 12 hours";
+        return Err(Error::invalid("implicit-range-too-long", "start", detail));
+    }
+    Ok(span)
 }
 
 /// Whether a quality has an hour in the range, both ends included.

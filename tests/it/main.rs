@@ -1,5 +1,6 @@
 //! One integration binary: the real server over temporary archives, and the rules of the house.
 
+mod analysis;
 mod barcode;
 mod client;
 mod compose;
@@ -17,6 +18,7 @@ mod media;
 mod picture;
 mod routes;
 mod smart;
+mod storyboard;
 mod surroundings;
 mod ts;
 mod waveform;

@@ -1,5 +1,6 @@
 //! One file per resource. A handler reads its parameters, asks `render`, and says what the bytes are.
 
+pub mod analysis;
 pub mod cut;
 pub mod files;
 pub mod frame;
@@ -10,6 +11,7 @@ pub mod metrics;
 pub mod openapi;
 pub mod playlist;
 pub mod segments;
+pub mod storyboard;
 pub mod thumbnail;
 pub mod transitions;
 pub mod waveform;

@@ -1,7 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
 use super::{
-    cut, files, frame, generate, health, jobs, metrics, playlist, segments, thumbnail, transitions, waveform,
+    analysis, cut, files, frame, generate, health, jobs, metrics, playlist, segments, storyboard, thumbnail,
+    transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -21,15 +22,19 @@ use utoipa::OpenApi;
         (name = "archive", description = "What is there"),
         (name = "playlists", description = "Watching it"),
         (name = "media", description = "Cutting it"),
+        (name = "storyboards", description = "Looking over it"),
+        (name = "analysis", description = "What is in it"),
         (name = "jobs", description = "Work that outlives a request"),
         (name = "server", description = "The server itself")
     ),
     paths(
         files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
-        playlist::media, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions, frame::png, frame::jpeg,
-        frame::webp, frame::avif, frame::any,
+        playlist::media, playlist::iframes, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions,
+        frame::png, frame::jpeg, frame::webp, frame::avif, frame::any,
         thumbnail::png, thumbnail::jpeg, thumbnail::webp, thumbnail::upload, thumbnail::templates,
-        waveform::png, waveform::svg, waveform::json, waveform::dat, waveform::f32, generate::videos,
+        storyboard::jpeg, storyboard::png, storyboard::webp, storyboard::vtt, storyboard::json, storyboard::bif,
+        storyboard::images, storyboard::contact, waveform::png, waveform::svg, waveform::json, waveform::dat,
+        waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
         jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))

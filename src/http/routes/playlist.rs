@@ -44,3 +44,20 @@ pub async fn media(request: HttpRequest, app: App) -> Answer {
     response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     Ok(response)
 }
+
+/// The keyframes of a range (EXT-X-I-FRAMES-ONLY), for players that show pictures while they seek.
+#[utoipa::path(get, path = "/playlist/{channel}/{quality}/iframes.m3u8", tag = "playlists",
+    params(("channel" = String, Path), ("quality" = String, Path),
+        ("start" = Option<String>, Query, description = "UTC, ISO 8601; default: the first hour there is",
+            example = "2024-11-09T12:50:00"),
+        ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: the last hour there is, and on",
+            example = "2024-11-09T12:51:00")), responses(
+    (status = 200, description = "The playlist", body = String, content_type = "application/vnd.apple.mpegurl"),
+    (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
+pub async fn iframes(request: HttpRequest, app: App) -> Answer {
+    let path = Path::of(&request);
+    let (channel, quality) = (path.channel(1)?, path.quality(2)?);
+    let query = Query::of(&request);
+    let (start, end) = (query.timestamp("start")?, query.timestamp("end")?);
+    Ok(body::made(&request, HLS, app.iframe_playlist(channel, quality, start, end).await?))
+}

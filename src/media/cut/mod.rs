@@ -11,7 +11,9 @@ pub mod sound;
 pub mod transition;
 mod web;
 
+pub(super) use edge::with_sets;
 pub use full::{FullCut, full};
+pub(super) use reader::codec_id;
 
 use super::Clip;
 

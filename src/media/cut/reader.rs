@@ -39,7 +39,7 @@ impl Footage<'_> {
 }
 
 /// libav's identifier of a codec.
-pub(super) fn codec_id(codec: VideoCodec) -> u32 {
+pub(in crate::media) fn codec_id(codec: VideoCodec) -> u32 {
     match codec {
         VideoCodec::Hevc => id::HEVC,
         VideoCodec::Mpeg2 => id::MPEG2,

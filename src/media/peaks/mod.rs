@@ -16,11 +16,13 @@ mod columns;
 mod format;
 mod pixels;
 mod pyramid;
+mod silence;
 
 pub use columns::{Column, Columns};
 pub use format::{Part, View};
 pub use pixels::{Extremes, FilePixels, Pixels, pixels_of};
 pub use pyramid::{Builder, Pyramid};
+pub use silence::{Silence, Stretches};
 
 pub use super::sound::SoundFormat;
 

@@ -58,6 +58,23 @@ impl Raster {
         Self { width, height, channels: 3, pixels: colour.repeat(width * height) }
     }
 
+    /// A picture of pixels: red, green and blue, row after row; rows that are missing are black.
+    pub fn of_rgb(width: usize, height: usize, mut pixels: Vec<u8>) -> Self {
+        pixels.resize(width * height * 3, 0);
+        Self { width, height, channels: 3, pixels }
+    }
+
+    /// Sets one pixel, opaque; one that lies outside is left out.
+    pub fn dot(&mut self, x: usize, y: usize, colour: [u8; 3]) {
+        if x < self.width && y < self.height {
+            let at = (y * self.width + x) * self.channels;
+            self.pixels[at..][..3].copy_from_slice(&colour);
+            if let Some(alpha) = self.pixels.get_mut(at + 3).filter(|_| self.channels == 4) {
+                *alpha = 255;
+            }
+        }
+    }
+
     /// Reads a PNG or JPEG of somebody else's, with its transparency. Its header is looked at before anything of its size
     /// is allocated.
     ///

@@ -4,7 +4,7 @@ use crate::base::time::SECOND;
 use crate::base::{Error, Result, Timestamp};
 use crate::config;
 use crate::media::picture::{Crop, Fit, Look, MAX_SIDE, PictureFormat};
-use crate::render::waveform::wish::{choice, number};
+use crate::render::words::{choice, number, seconds};
 
 /// What a frame is encoded as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,16 +75,6 @@ pub struct Wish {
     pub quality: Option<u8>,
 }
 
-/// Seconds with a fraction, in microseconds.
-fn tolerance(text: &str) -> Result<i64> {
-    let plain = text.bytes().all(|it| it.is_ascii_digit() || it == b'.');
-    let micros = text.parse::<f64>().ok().filter(|_| plain).map(|it| (it * SECOND as f64).round());
-    micros.filter(|it| (0.0..=MAX_TOLERANCE as f64).contains(it)).map(|it| it as i64).ok_or_else(|| {
-        let detail = format!("tolerance must be seconds from 0 to {}", MAX_TOLERANCE / SECOND);
-        Error::invalid("invalid-number", "tolerance", detail)
-    })
-}
-
 fn crop(text: &str) -> Result<Crop> {
     let numbers: Vec<u32> = text
         .split(',')
@@ -106,7 +96,7 @@ impl Wish {
     /// # Errors
     /// [`crate::base::Kind::Invalid`] for the first parameter that says nothing sensible, with what is allowed.
     pub fn read<'a>(at: Timestamp, get: impl Fn(&str) -> Result<Option<&'a str>>) -> Result<Self> {
-        let within = get("tolerance")?.map(tolerance).transpose()?;
+        let within = seconds("tolerance", get("tolerance")?, 0, MAX_TOLERANCE)?;
         let accuracies = [
             ("exact", Accuracy::Exact),
             ("keyframe", Accuracy::Keyframe(within.unwrap_or(TOLERANCE))),

@@ -1,13 +1,14 @@
 //! The waveform of a file, from its first sample on.
 
-use super::wish::{Wish, Zoom};
+use super::wish::{Quiet, Wish, Zoom};
 use super::{most_pixels, no_sound, numbers, picture, too_many};
 use crate::base::time::TimeBase;
 use crate::base::{Result, Span, Timestamp, Token};
 use crate::media::pcm;
-use crate::media::peaks::{Columns, FilePixels, MAX_CHANNELS, Track};
+use crate::media::peaks::{Builder, Columns, FilePixels, MAX_CHANNELS, Part, Silence, Track};
 use crate::media::waveform::{Drawing, Layers, Look};
 use crate::render::bytes::Made;
+use crate::render::peaks::view;
 use std::path::Path;
 
 /// Length in samples, rate and channels of a file's sound.
@@ -36,6 +37,7 @@ fn extent(path: &Path, token: &Token) -> Result<Extent> {
 pub fn of_file(path: &Path, wish: Wish, points: u64, token: &Token) -> Result<Made> {
     match wish {
         Wish::Png(look) | Wish::Svg(look) => of_look(path, look, &wish, token),
+        Wish::Silence(quiet) => of_silence(path, quiet, token),
         Wish::Numbers { form, zoom, split } => {
             let scale = match zoom {
                 Zoom::SamplesPerPixel(each) => u64::from(each),
@@ -58,6 +60,25 @@ pub fn of_file(path: &Path, wish: Wish, points: u64, token: &Token) -> Result<Ma
             Ok(Made::new(numbers::write(form, rate, scale as u32, seconds, &tracks)))
         }
     }
+}
+
+/// Silences of a file, with times as if it began with the year 1970.
+fn of_silence(path: &Path, quiet: Quiet, token: &Token) -> Result<Made> {
+    let mut builder = Builder::new();
+    pcm::file(path, token, &mut |position, format, channels| {
+        builder.add(position, format, channels);
+        Ok(())
+    })?;
+    let pyramid = builder.finish();
+    let samples = pyramid.runs.last().map_or(0, |it| it.start + it.length as i64);
+    if samples == 0 {
+        return Err(no_sound());
+    }
+    let mut silence = Silence::new(pyramid.rate, 0..samples, quiet.limit());
+    silence.add(&view(Part::Mix, &pyramid.encode(Part::Mix))?);
+    let start = Timestamp::from_micros(0);
+    let span = Span::new(start, start + TimeBase::new(1, pyramid.rate as i32).micros(samples));
+    super::silence::write(span, &silence, quiet).map(Made::new)
 }
 
 /// Decodes twice: columns of equal width want the length first.

@@ -2,6 +2,7 @@
 
 mod file;
 mod numbers;
+mod silence;
 pub mod wish;
 
 pub use file::of_file;
@@ -10,26 +11,22 @@ use super::bytes::Made;
 use super::peaks::{Sounds, view};
 use super::{Render, select, within};
 use crate::archive::{Segment, SegmentKind, Selection};
-use crate::base::time::{MINUTE, SECOND, TimeBase};
+use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Token};
 use crate::media::cut::Holes;
 use crate::media::pcm::sample_at;
-use crate::media::peaks::{BLOCK, Columns, Extremes, MAX_CHANNELS, Part, Pixels, Track, View, pixels_of};
+use crate::media::peaks::{
+    BLOCK, Columns, Extremes, MAX_CHANNELS, Part, Pixels, Silence, Track, View, pixels_of,
+};
 use crate::media::waveform::{Drawing, Layers, Look, png, svg};
-use crate::pool::{Lane, Ticket};
-use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
+use crate::pool::Lane;
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
-use wish::{Form, MAX_SAMPLES_PER_PIXEL, Wish, Zoom};
+use wish::{Form, MAX_SAMPLES_PER_PIXEL, Quiet, Wish, Zoom};
 
 /// Sound may lie this far from its picture, in the segment before or after: streams are interleaved within a second.
 const MARGIN: i64 = 2 * SECOND;
-
-/// Sound not kept yet that is decoded on the interactive lane: half an hour is half a second of decoding. More is work
-/// for the batch lane, and frames do not wait for it.
-const INTERACTIVE_MICROS: i64 = 30 * MINUTE;
 
 /// Segments asked of the cache at once, which bounds what is held of them: some four kilobytes each at the finest zoom.
 const KEPT_AT_ONCE: usize = 2048;
@@ -63,6 +60,7 @@ pub struct WaveformSource {
 enum Canvas {
     Columns(Columns, Look),
     Pixels(Pixels, Form),
+    Silence(Silence, Quiet),
 }
 
 impl Canvas {
@@ -70,6 +68,7 @@ impl Canvas {
         match self {
             Self::Columns(columns, _) => columns.add(view),
             Self::Pixels(pixels, _) => pixels.add(view),
+            Self::Silence(silence, _) => silence.add(view),
         }
     }
 
@@ -81,6 +80,7 @@ impl Canvas {
                 let none = |track: &Extremes| (0..track.len()).all(|it| track.get(it).is_none());
                 pixels.tracks().all(|track| !track.is_empty() && none(track))
             }
+            Self::Silence(silence, _) => silence.is_empty(),
         }
     }
 }
@@ -122,7 +122,7 @@ impl Render {
                     let longest = i64::from(MAX_SAMPLES_PER_PIXEL) * SECOND / LOWEST_RATE;
                     (span.micros() / i64::from(width) + SECOND).min(longest)
                 }
-                Wish::Png(_) | Wish::Svg(_) => 0,
+                Wish::Png(_) | Wish::Svg(_) | Wish::Silence(_) => 0,
             };
             let around = Span::new(span.start + -MARGIN, span.end + (MARGIN + beyond));
             let around = archive.select(&channel, &quality, around)?;
@@ -142,31 +142,9 @@ impl Render {
             Begun::Done(made) => return Ok(made),
             Begun::Cold(cold) => Arc::new(cold),
         };
-        let (lane, seats) = match cold.missing_micros() {
-            ..=INTERACTIVE_MICROS => (Lane::Interactive, self.config.pool.interactive_seats),
-            _ => (Lane::Batch, self.config.pool.batch_seats),
-        };
-        let mut running: FuturesUnordered<Ticket<()>> = FuturesUnordered::new();
-        for task in 0..cold.tasks.len() {
-            if running.len() >= seats {
-                running.next().await.transpose()?;
-            }
-            loop {
-                let (render, cold) = (self.clone(), Arc::clone(&cold));
-                let work = move |token: &Token| cold.decode(&render, task, token);
-                match self.pool.submit(lane, &token, work) {
-                    Ok(ticket) => break running.push(ticket),
-                    // The queue is full: of others' work. Ours goes on as it is done.
-                    Err(busy) if busy.kind == Kind::Busy && !running.is_empty() => {
-                        running.next().await.transpose()?;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-        }
-        while let Some(done) = running.next().await {
-            done?;
-        }
+        let (render, shared) = (self.clone(), Arc::clone(&cold));
+        let work = move |task: usize, token: &Token| shared.decode(&render, task, token);
+        self.spread(cold.missing_micros(), cold.tasks.len(), &token, work).await?;
         let finish = move |_: &Token| finish(&cold.source, &cold.canvas.lock());
         self.pool.submit(Lane::Interactive, &token, finish)?.await
     }
@@ -204,7 +182,7 @@ fn begin(render: &Render, mut source: WaveformSource, token: &Token) -> Result<B
     let layers = match source.wish {
         Wish::Png(look) | Wish::Svg(look) => look.layers,
         Wish::Numbers { split: true, .. } => Layers::Split,
-        Wish::Numbers { .. } => Layers::Mix,
+        Wish::Numbers { .. } | Wish::Silence(_) => Layers::Mix,
     };
     let tracks: Vec<Track> = match layers {
         Layers::Mix => vec![Track::Mix],
@@ -226,6 +204,7 @@ fn begin(render: &Render, mut source: WaveformSource, token: &Token) -> Result<B
             source.segments.retain(|it| it.start().micros() < end + MARGIN);
             (Canvas::Pixels(Pixels::new(rate, scale, pixels, &tracks), form), Some(Pixels::level(scale)))
         }
+        Wish::Silence(quiet) => (Canvas::Silence(Silence::new(rate, samples, quiet.limit()), quiet), Some(0)),
     };
     let Some(level) = level else {
         decode_all(render, &source, &mut canvas, token)?;
@@ -351,6 +330,7 @@ fn finish(source: &WaveformSource, canvas: &Canvas) -> Result<Made> {
             let seconds = seconds.seconds(tracks.first().map_or(0, |it| it.len()) as i64 * pixels.scale());
             Ok(Made::new(numbers::write(*form, pixels.rate, pixels.scale() as u32, seconds, &tracks)))
         }
+        Canvas::Silence(silence, quiet) => silence::write(source.span, silence, *quiet).map(Made::new),
     }
 }
 

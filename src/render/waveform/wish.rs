@@ -1,9 +1,11 @@
 //! What a waveform is to be, from the words that HTTP and the command line share.
 
+use crate::base::time::SECOND;
 use crate::base::{Error, Result};
 use crate::media::peaks::BLOCK;
 use crate::media::peaks::audiowaveform::Bits;
 use crate::media::waveform::{AXIS_ROWS, Colour, Layers, Look, Scale, Style};
+use crate::render::words::{choice, number, seconds};
 
 /// The picture's size when none is asked for.
 pub const DEFAULT_SIZE: (u32, u32) = (1024, 64);
@@ -67,7 +69,51 @@ pub enum Form {
 pub enum Wish {
     Png(Look),
     Svg(Look),
-    Numbers { form: Form, zoom: Zoom, split: bool },
+    Numbers {
+        form: Form,
+        zoom: Zoom,
+        split: bool,
+    },
+    /// Where nothing is heard, as JSON.
+    Silence(Quiet),
+}
+
+/// What counts as silence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Quiet {
+    /// In dB of full scale; no sample is above it.
+    pub threshold: f64,
+    /// How long it lasts at least, in microseconds.
+    pub minimum: i64,
+}
+
+impl Quiet {
+    const THRESHOLD: f64 = -50.0;
+    const MINIMUM: i64 = SECOND / 2;
+
+    /// Reads the parameters, which `get` knows by name.
+    ///
+    /// # Errors
+    /// [`crate::base::Kind::Invalid`] with what is allowed.
+    pub fn read<'a>(get: impl Fn(&str) -> Result<Option<&'a str>>) -> Result<Self> {
+        let threshold = match get("threshold")? {
+            None => Self::THRESHOLD,
+            Some(text) => {
+                let value = text.parse::<f64>().ok().filter(|it| (-90.0..=0.0).contains(it));
+                value.ok_or_else(|| {
+                    let detail = "threshold must be decibels of full scale, from -90 to 0";
+                    Error::invalid("invalid-number", "threshold", detail)
+                })?
+            }
+        };
+        let minimum = seconds("minimum", get("minimum")?, 0, 3600 * SECOND)?;
+        Ok(Self { threshold, minimum: minimum.unwrap_or(Self::MINIMUM) })
+    }
+
+    /// The largest sample of silence, of 32768.
+    pub fn limit(self) -> i32 {
+        (32_768.0 * 10f64.powf(self.threshold / 20.0)).floor() as i32
+    }
 }
 
 /// Where the sound comes from: an archive's is cut into blocks already, a file's is not.
@@ -75,40 +121,6 @@ pub enum Wish {
 pub enum Origin {
     Archive,
     File,
-}
-
-/// One of some words.
-pub(in crate::render) fn choice<T: Copy>(
-    parameter: &str,
-    text: Option<&str>,
-    default: T,
-    all: &[(&str, T)],
-) -> Result<T> {
-    let Some(text) = text else { return Ok(default) };
-    all.iter().find(|(name, _)| *name == text).map(|it| it.1).ok_or_else(|| {
-        let names: Vec<&str> = all.iter().map(|it| it.0).collect();
-        Error::invalid(
-            "invalid-choice",
-            parameter,
-            format!("{parameter} must be one of: {}", names.join(", ")),
-        )
-    })
-}
-
-/// A whole number within bounds.
-pub(in crate::render) fn number(
-    parameter: &str,
-    text: Option<&str>,
-    least: u32,
-    most: u32,
-) -> Result<Option<u32>> {
-    let Some(text) = text else { return Ok(None) };
-    let digits = !text.is_empty() && text.bytes().all(|it| it.is_ascii_digit());
-    let value = text.parse().ok().filter(|it| digits && (least..=most).contains(it));
-    value.map(Some).ok_or_else(|| {
-        let detail = format!("{parameter} must be a whole number from {least} to {most}");
-        Error::invalid("invalid-number", parameter, detail)
-    })
 }
 
 fn colour(parameter: &str, text: Option<&str>, default: Colour) -> Result<Colour> {
@@ -206,6 +218,20 @@ mod tests {
         Wish::read(extension, origin, DEFAULT_SIZE, |key| {
             Ok(pairs.iter().find(|it| it.0 == key).map(|it| it.1))
         })
+    }
+
+    #[test]
+    fn silence_is_decibels_and_seconds() {
+        let read =
+            |threshold, minimum| Quiet::read(|key| Ok(if key == "threshold" { threshold } else { minimum }));
+        assert_eq!(read(None, None).unwrap(), Quiet { threshold: -50.0, minimum: 500_000 });
+        let quiet = read(Some("-20"), Some("2.5")).unwrap();
+        assert_eq!((quiet.limit(), quiet.minimum), (3276, 2_500_000));
+        for (threshold, minimum, parameter) in
+            [(Some("1"), None, "threshold"), (Some("x"), None, "threshold"), (None, Some("-1"), "minimum")]
+        {
+            assert_eq!(read(threshold, minimum).unwrap_err().parameter.as_deref(), Some(parameter));
+        }
     }
 
     #[test]

@@ -1,0 +1,157 @@
+//! Playlists of keyframes, out of the frame indexes.
+
+use super::bytes::Made;
+use super::index::SegmentIndex;
+use super::playlist::played;
+use super::{Parts, Render};
+use crate::archive::{Item, Segment};
+use crate::base::time::TimeBase;
+use crate::base::{Channel, Kind, Quality, Result, Timestamp, Token};
+use crate::media::tile::decoded_alone;
+use crate::packaging::iframes::{Entry, iframes};
+use crate::pool::Lane;
+
+/// Bytes before the first keyframe that are taken for program tables and what belongs to them. Where there are more, it
+/// does not stand at the segment's beginning.
+const MAX_TABLES: u64 = 16 << 10;
+
+/// Segments whose indexes are asked for at once.
+const AT_ONCE: usize = 512;
+
+/// What tells whether a segment's program tables are those of the one before.
+type Program = (u16, u16, u16, u8);
+
+impl Render {
+    /// The playlist of the keyframes of a range; an end left open is the archive's own. Segments that cannot be read are
+    /// left out.
+    pub async fn iframe_playlist(
+        &self,
+        channel: Channel,
+        quality: Quality,
+        start: Option<Timestamp>,
+        end: Option<Timestamp>,
+    ) -> Result<Made> {
+        let render = self.clone();
+        let deadline = self.config.storyboard.deadline.0;
+        let task = move |token: &Token| {
+            let token = token.child_with_deadline(deadline);
+            let span = played(&render.archive, &channel, &quality, start, end)?;
+            let selection = render.archive.select(&channel, &quality, span)?;
+            let complete = matches!(selection.items.last(), Some(Item::Segment(_)));
+            let mut list = List::default();
+            for items in selection.items.chunk_by(|a, b| segment(a).is_some() == segment(b).is_some()) {
+                if items.first().and_then(segment).is_none() {
+                    list.gap();
+                    continue;
+                }
+                let run: Vec<Segment> = items.iter().filter_map(segment).cloned().collect();
+                for part in run.chunks(AT_ONCE) {
+                    for (it, index) in part.iter().zip(render.readable(part, &token)?) {
+                        match index {
+                            Some(index) => list.add(it, &index),
+                            None => list.skip(it),
+                        }
+                    }
+                }
+                list.end_run();
+            }
+            Ok(Made::new(iframes(&channel, &quality, &list.entries, complete)))
+        };
+        self.pool.submit(Lane::Interactive, &self.stop, task)?.await
+    }
+}
+
+fn segment(item: &Item) -> Option<&Segment> {
+    match item {
+        Item::Segment(segment) => Some(segment),
+        Item::Hole(_) | Item::Break(_) => None,
+    }
+}
+
+impl Parts {
+    /// The indexes of segments; `None` for those that have none.
+    fn readable(&self, segments: &[Segment], token: &Token) -> Result<Vec<Option<SegmentIndex>>> {
+        let one = |it: &Segment| match self.index(it, token) {
+            Err(error) if matches!(error.kind, Kind::Damaged | Kind::Unsupported | Kind::NotFound) => {
+                Ok(None)
+            }
+            index => index.map(Some),
+        };
+        match self.indexes(segments, false, token) {
+            Ok(indexes) => Ok(indexes.into_iter().map(Result::ok).collect()),
+            // One of them spoils the lot.
+            Err(error) if matches!(error.kind, Kind::Unsupported | Kind::NotFound) => {
+                segments.iter().map(one).collect()
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The entries so far. A keyframe lasts until the next one, so the last is still open.
+#[derive(Default)]
+struct List {
+    entries: Vec<Entry>,
+    /// The place of the last keyframe, and where its run ends for now.
+    open: Option<(usize, Timestamp)>,
+    program: Option<Program>,
+}
+
+impl List {
+    fn close(&mut self, at: Timestamp) {
+        if let Some((place, _)) = self.open.take()
+            && let Some(Entry::Keyframe { start, duration, .. }) = self.entries.get_mut(place)
+        {
+            *duration = (at - *start).max(0);
+        }
+    }
+
+    fn end_run(&mut self) {
+        if let Some((_, end)) = self.open {
+            self.close(end);
+        }
+    }
+
+    fn gap(&mut self) {
+        self.end_run();
+        self.entries.push(Entry::Gap);
+        self.program = None;
+    }
+
+    fn add(&mut self, segment: &Segment, index: &SegmentIndex) {
+        let index = &index.index;
+        let (Some(track), Some(first)) = (&index.video, index.first_pts()) else { return self.skip(segment) };
+        let program = (index.program, index.pmt_pid, track.pid, track.stream_type);
+        let begins = track.units.first().map_or(0, |it| it.offset);
+        let has_tables = (1..=MAX_TABLES).contains(&begins);
+        let told = self.program.replace(program) == Some(program);
+        let tables = (has_tables && !told).then_some(0..begins);
+        self.entries.push(Entry::Segment { start: segment.start(), name: segment.name().to_owned(), tables });
+        let mut keyframes = decoded_alone(track);
+        keyframes.sort_by_key(|it| track.units[*it].pts);
+        for at in keyframes {
+            let unit = &track.units[at];
+            let fields = usize::from(track.units.get(at + 1).is_some_and(|it| it.second_field));
+            let start = segment.start() + TimeBase::MPEG.micros(unit.pts - first);
+            self.close(start);
+            // The first has the tables with it: some players read them nowhere else.
+            let from = if at == 0 && has_tables { 0 } else { unit.offset };
+            let bytes = from..track.units[at + fields].end;
+            self.open = Some((self.entries.len(), segment.end()));
+            self.entries.push(Entry::Keyframe { start, duration: 0, bytes });
+        }
+        self.reach(segment.end());
+    }
+
+    /// Passes over a segment without a keyframe that can be read: the one before it stays on screen.
+    fn skip(&mut self, segment: &Segment) {
+        self.program = None;
+        self.reach(segment.end());
+    }
+
+    fn reach(&mut self, end: Timestamp) {
+        if let Some((_, until)) = &mut self.open {
+            *until = end;
+        }
+    }
+}
