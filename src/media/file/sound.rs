@@ -54,6 +54,19 @@ fn preroll(codec: u32, packet: u32, rate: u32) -> usize {
     }
 }
 
+/// Samples that decoding a packet gives. A file may tell less of its last one.
+fn decoded(track: &SoundTrack, frame: usize) -> u32 {
+    let samples = |at: usize| track.packets.get(at).map_or(0, |it| it.samples);
+    match track.decoded {
+        // Opus has frames of several lengths, of which an encoder keeps to one.
+        0 if track.stream.codec == id::OPUS && frame > 0 && frame + 1 == track.packets.len() => {
+            samples(frame - 1)
+        }
+        0 => samples(frame),
+        fixed => fixed,
+    }
+}
+
 fn choose_track(video: TimeBase, track: &SoundTrack, prepared: &[Prepared], trims: bool) -> Vec<Chosen> {
     let (clock, packets) = (track.clock(), &track.packets);
     let ends = |it: &super::scan::SoundPacket| it.at + i64::from(it.samples);
@@ -85,7 +98,7 @@ fn choose_track(video: TimeBase, track: &SoundTrack, prepared: &[Prepared], trim
         if let Some(last) = packets[chosen.frames.clone()].last() {
             let over = if exact_end { (ends(last) - end).clamp(0, i64::from(last.samples)) } else { 0 };
             chosen.trim_end = over as u32;
-            chosen.unsaid = track.decoded.saturating_sub(last.samples);
+            chosen.unsaid = decoded(track, chosen.frames.end - 1).saturating_sub(last.samples);
             cursor = Some(ends(last) + shift);
         }
         ranges.push(chosen);
