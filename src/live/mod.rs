@@ -3,7 +3,11 @@
 //!
 //! Invariant: what goes to the archive goes through its writer. Not here: HTTP, and libav but through `media`.
 
+mod clock;
+pub mod guard;
+mod heal;
 pub mod ring;
+pub mod source;
 mod stream;
 
 pub use ring::{Entry, Epoch, Ring, RingLimits};

@@ -115,6 +115,19 @@ impl Packet {
         unsafe { !ffi::av_packet_get_side_data(self.0.as_ptr(), kind, std::ptr::null_mut()).is_null() }
     }
 
+    /// The wall time of its presentation by the source's own clock, in microseconds since 1970, where it tells one: RTP tells
+    /// it once a sender report came.
+    pub fn producer_time(&self) -> Option<i64> {
+        let mut size = 0;
+        // SAFETY: the packet is ours; the side data is read as what libav documents, once it is long enough.
+        unsafe {
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_PRFT;
+            let data = ffi::av_packet_get_side_data(self.0.as_ptr(), kind, &mut size);
+            (!data.is_null() && size >= size_of::<ffi::AVProducerReferenceTime>())
+                .then(|| data.cast::<ffi::AVProducerReferenceTime>().read_unaligned().wallclock)
+        }
+    }
+
     /// What decoders are to be set up with from this packet on, where it changes.
     pub fn new_extradata(&self) -> Option<&[u8]> {
         let mut size = 0;
