@@ -4,10 +4,9 @@
 //! `MOVIOLA_POOL_BATCH_SEATS`). docs/config.md describes each key; a test keeps the two in step.
 
 mod load;
-mod units;
 
+pub use crate::base::units::{ByteSize, Length};
 pub use load::{Sources, environment, load};
-pub use units::{ByteSize, Length};
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;

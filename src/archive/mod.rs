@@ -11,6 +11,7 @@ mod select;
 mod sidecar;
 mod writer;
 
+pub use beneath::Root;
 pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};

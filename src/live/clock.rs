@@ -98,7 +98,13 @@ mod tests {
 
     /// Follows `seconds` of a source whose media clock is `ppm` fast; packets come up to `jitter` late. Gives the largest error
     /// against `truth` after a minute.
-    fn worst(seconds: i64, ppm: i64, jitter: i64, choice: TimeSource, source: impl Fn(i64) -> Option<i64>) -> i64 {
+    fn worst(
+        seconds: i64,
+        ppm: i64,
+        jitter: i64,
+        choice: TimeSource,
+        source: impl Fn(i64) -> Option<i64>,
+    ) -> i64 {
         let mut clock = WallClock::new(choice);
         let (mut worst, mut last) = (0, i64::MIN);
         for number in 0..seconds * 25 {

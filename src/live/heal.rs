@@ -153,7 +153,9 @@ impl<T> Healer<T> {
             let step = if first.duration > 0 { first.duration } else { track.shape.duration.max(1) };
             let apart = |dts: i64| track.shape.base.micros(next.saturating_sub(dts));
             if first.dts.is_none_or(|dts| !(1..=FIRST_STEP).contains(&apart(dts))) {
-                let true_pts = |pts: &i64| *pts >= next - step && track.shape.base.micros(pts.saturating_sub(next)) < SECOND;
+                let true_pts = |pts: &i64| {
+                    *pts >= next - step && track.shape.base.micros(pts.saturating_sub(next)) < SECOND
+                };
                 first.pts = first.pts.filter(true_pts).or(Some(next - step));
                 first.dts = Some(next - step);
                 outcome.mended = Some("first-keyframe");
@@ -200,7 +202,15 @@ impl<T> Healer<T> {
         let pts = times.pts.map_or(dts, |it| it.saturating_add(placed.shift)).max(dts);
         let begins = if track.shape.video && times.key { self.begins.take() } else { None };
         let duration = u32::try_from(step.max(1)).unwrap_or(u32::MAX);
-        outcome.ready.push(Healed { track: times.track, pts, dts, duration, key: times.key, begins, payload });
+        outcome.ready.push(Healed {
+            track: times.track,
+            pts,
+            dts,
+            duration,
+            key: times.key,
+            begins,
+            payload,
+        });
     }
 }
 
@@ -227,13 +237,18 @@ impl Track {
             let shown = times.pts.map(|it| it.saturating_add(self.offset));
             let believable = |it: &i64| base.micros(it.saturating_sub(expected)).abs() < SMALL;
             let dts = shown.filter(believable).map_or(expected, |it| it.min(expected)).max(last + 1);
-            let shift = if shown.is_some_and(|it| believable(&it)) { self.offset } else { dts - times.pts.unwrap_or(dts) };
+            let shift = if shown.is_some_and(|it| believable(&it)) {
+                self.offset
+            } else {
+                dts - times.pts.unwrap_or(dts)
+            };
             return Ok(Placed { dts, shift, jump: None, derived: true });
         };
         let dts = raw.saturating_add(self.offset);
         let gap = base.micros(dts.saturating_sub(expected));
         let passed = times.arrival - self.arrival;
-        let real = gap > 0 && (gap - passed).abs() <= AGREES.max(passed / 4) || gap.abs() < AGREES && dts > last;
+        let real =
+            gap > 0 && (gap - passed).abs() <= AGREES.max(passed / 4) || gap.abs() < AGREES && dts > last;
         if !self.shape.video && gap.abs() <= STRAYS {
             self.back = 0;
             let most = base.rescale(1, TimeBase::new(1, 1000)).max(0);

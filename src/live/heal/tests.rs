@@ -33,7 +33,12 @@ fn run(packets: impl IntoIterator<Item = (i64, Times)>) -> Run {
         run.dropped.extend(outcome.dropped.map(|why| (number, why)));
         run.mended.extend(outcome.mended.map(|what| (number, what)));
         for it in outcome.ready {
-            assert!(it.dts > last[it.track] || it.begins.is_some(), "{number}: DTS {} after {}", it.dts, last[it.track]);
+            assert!(
+                it.dts > last[it.track] || it.begins.is_some(),
+                "{number}: DTS {} after {}",
+                it.dts,
+                last[it.track]
+            );
             assert!(it.pts >= it.dts && it.duration > 0);
             last[it.track] = it.dts;
             run.epochs.extend(it.begins.map(|why| (it.payload, why)));
@@ -231,9 +236,11 @@ fn sound_stays_with_its_picture_through_a_jump() {
             healer.take(times, ());
         }
         for part in 0..46 {
-            let dts = second * 48_000 + part * 1024 + TimeBase::MICROS.rescale(jump, TimeBase::new(1, 48_000));
+            let dts =
+                second * 48_000 + part * 1024 + TimeBase::MICROS.rescale(jump, TimeBase::new(1, 48_000));
             let arrival = second * SECOND + part * 21_333;
-            let times = Times { track: 1, pts: Some(dts), dts: Some(dts), duration: 1024, key: true, arrival };
+            let times =
+                Times { track: 1, pts: Some(dts), dts: Some(dts), duration: 1024, key: true, arrival };
             for it in healer.take(times, ()).ready.iter().filter(|_| part == 0) {
                 apart.push(TimeBase::new(1, 48_000).micros(it.dts) - second * SECOND);
             }
@@ -281,7 +288,14 @@ fn nothing_that_comes_panics_and_what_passes_is_in_order() {
             arrival += (next() >> 48) as i64;
             let track = (next() % 2) as usize;
             let duration = [0, STEP, -5, i64::MAX][(next() % 4) as usize];
-            let times = Times { track, pts: wild(next()), dts: wild(next()), duration, key: next() % 3 == 0, arrival };
+            let times = Times {
+                track,
+                pts: wild(next()),
+                dts: wild(next()),
+                duration,
+                key: next() % 3 == 0,
+                arrival,
+            };
             for it in healer.take(times, ()).ready {
                 assert!(it.dts > last[it.track] && it.pts >= it.dts && it.duration > 0);
                 last[it.track] = it.dts;

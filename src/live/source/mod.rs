@@ -10,9 +10,9 @@ pub use options::{Options, TimeSource, Transport};
 pub use redact::redacted;
 
 use crate::base::{Error, Kind, Result};
+use address::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use address::Url;
 use std::fmt;
 
 /// The longest address taken, in bytes.

@@ -268,6 +268,16 @@ impl Demuxer {
         }
     }
 
+    /// The streams that are read.
+    pub fn selected(&self) -> Vec<usize> {
+        let read = |index: &usize| {
+            // SAFETY: the stream is alive; its enum is read as an integer.
+            self.stream_pointer(*index)
+                .is_some_and(|it| unsafe { enum_field!(it, discard) } < ffi::AVDiscard::AVDISCARD_ALL as i32)
+        };
+        (0..).take_while(|index| self.stream_pointer(*index).is_some()).filter(read).collect()
+    }
+
     /// The next packet, or `None` at the end. Damaged packets are passed over; any other fault is an error.
     pub fn read(&mut self) -> Result<Option<Packet>> {
         /// Of a live source, after which it is no longer taken for damage that passes.
