@@ -1,5 +1,9 @@
 //! What a live source is made of, whatever brought it: tracks and their samples, in the form MP4 keeps them.
 
+mod transport;
+
+pub use transport::{Refused, Transport};
+
 use super::mp4::SampleEntry;
 use crate::base::Timestamp;
 use crate::base::time::TimeBase;
