@@ -45,6 +45,18 @@ pub enum SampleEntry {
     Sound(SoundEntry),
 }
 
+impl From<PictureEntry> for SampleEntry {
+    fn from(entry: PictureEntry) -> Self {
+        Self::Picture(entry)
+    }
+}
+
+impl From<SoundEntry> for SampleEntry {
+    fn from(entry: SoundEntry) -> Self {
+        Self::Sound(entry)
+    }
+}
+
 impl SampleEntry {
     pub(super) fn write(&self, out: &mut Boxes) {
         match self {
@@ -80,10 +92,10 @@ impl PictureEntry {
             out.zeros(32);
             out.u16(0x0018);
             out.u16(0xffff);
-            let config = match &self.kind[..2] {
-                b"hv" | b"he" => b"hvcC",
-                b"av" if self.kind[2] == b'0' => b"av1C",
-                _ => b"avcC",
+            let config = match &self.kind {
+                b"av01" => b"av1C",
+                [b'a', ..] => b"avcC",
+                _ => b"hvcC",
             };
             out.put(config, |out| out.bytes(&self.record));
             if self.colour != Colour::default() || self.full_range {

@@ -1,5 +1,8 @@
 //! What a live source is made of, whatever brought it: tracks and their samples, in the form MP4 keeps them.
 
+pub mod intake;
+
+use super::ffi::id;
 use super::mp4::SampleEntry;
 use crate::base::Timestamp;
 use crate::base::time::TimeBase;
@@ -24,6 +27,27 @@ pub enum Codec {
     Mulaw,
     /// Something else, by libav's identifier.
     Other(u32),
+}
+
+impl Codec {
+    /// The codec of libav's identifier.
+    pub fn of(codec: u32) -> Self {
+        match codec {
+            id::H264 => Self::H264,
+            id::HEVC => Self::Hevc,
+            id::AV1 => Self::Av1,
+            id::VP9 => Self::Vp9,
+            id::AAC => Self::Aac,
+            id::MP1 | id::MP2 | id::MP3 => Self::Mpeg,
+            id::OPUS => Self::Opus,
+            id::FLAC => Self::Flac,
+            id::AC3 => Self::Ac3,
+            id::EAC3 => Self::Eac3,
+            id::PCM_ALAW => Self::Alaw,
+            id::PCM_MULAW => Self::Mulaw,
+            other => Self::Other(other),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
