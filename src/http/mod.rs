@@ -11,6 +11,7 @@ pub mod extract;
 mod routes;
 
 use crate::jobs::Jobs;
+use crate::live::Streams;
 use crate::render::Render;
 use actix_web::dev::Server;
 use actix_web::http::KeepAlive;
@@ -125,15 +126,22 @@ const LAST_BYTES_SECONDS: u64 = 1;
 
 /// The server over `listener`; it runs once it is awaited. `render` is built once, outside: the closure below runs
 /// once per HTTP worker.
-pub fn server(render: &Render, jobs: &Jobs, listener: TcpListener) -> std::io::Result<Server> {
+pub fn server(
+    render: &Render,
+    jobs: &Jobs,
+    streams: &Streams,
+    listener: TcpListener,
+) -> std::io::Result<Server> {
     let options = render.config.http.clone();
     let grace = render.config.shutdown.grace.0;
     let data = web::Data::new(render.clone());
     let jobs = web::Data::new(jobs.clone());
+    let streams = web::Data::new(streams.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .app_data(jobs.clone())
+            .app_data(streams.clone())
             .wrap(from_fn(around::around))
             .configure(tree)
             .default_service(web::to(around::nothing_here))

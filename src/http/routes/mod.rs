@@ -24,6 +24,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 type App = web::Data<crate::render::Render>;
 type Jobs = web::Data<crate::jobs::Jobs>;
+#[allow(dead_code)]
+type Streams = web::Data<crate::live::Streams>;
 type Answer = Result<HttpResponse, Problem>;
 
 fn is_head(request: &HttpRequest) -> bool {

@@ -6,7 +6,7 @@ use crate::media::nal::vui::Colour;
 /// How pictures are coded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureEntry {
-    /// `avc1`, `avc3`, `hvc1` or `hev1`.
+    /// `avc1`, `avc3`, `hvc1`, `hev1` or `av01`.
     pub kind: [u8; 4],
     /// The decoder's configuration record.
     pub record: Vec<u8>,
@@ -44,6 +44,18 @@ pub enum SampleEntry {
     Sound(SoundEntry),
 }
 
+impl From<PictureEntry> for SampleEntry {
+    fn from(entry: PictureEntry) -> Self {
+        Self::Picture(entry)
+    }
+}
+
+impl From<SoundEntry> for SampleEntry {
+    fn from(entry: SoundEntry) -> Self {
+        Self::Sound(entry)
+    }
+}
+
 impl SampleEntry {
     pub(super) fn write(&self, out: &mut Boxes) {
         match self {
@@ -79,7 +91,11 @@ impl PictureEntry {
             out.zeros(32);
             out.u16(0x0018);
             out.u16(0xffff);
-            let config = if self.kind[0] == b'a' { b"avcC" } else { b"hvcC" };
+            let config = match &self.kind {
+                b"av01" => b"av1C",
+                [b'a', ..] => b"avcC",
+                _ => b"hvcC",
+            };
             out.put(config, |out| out.bytes(&self.record));
             if self.colour != Colour::default() || self.full_range {
                 out.put(b"colr", |out| {
