@@ -3,12 +3,14 @@
 //!
 //! Invariant: what goes to the archive goes through its writer. Not here: HTTP, and libav but through `media`.
 
+pub mod archive;
 mod clock;
 mod events;
 mod guard;
 mod heal;
 mod open;
 mod push;
+pub mod retention;
 pub mod ring;
 mod settings;
 mod source;
@@ -23,7 +25,7 @@ pub use events::{Event, Events};
 pub use guard::Guard;
 pub use push::Sender;
 pub use ring::{Entry, Epoch, Ring, RingLimits};
-pub use settings::{Record, Retention, Settings};
+pub use settings::{Record, Settings};
 pub use source::{Address, Options, Push, Source, TimeSource, Transport, redacted};
 pub use stats::Figures;
 pub use stream::{Hold, Status, Stream};

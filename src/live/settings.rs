@@ -1,5 +1,6 @@
 //! What is asked of a stream, in its three forms: sent, kept and shown.
 
+use super::retention::Rule;
 use super::source::{Options, Source};
 use crate::base::time::SECOND;
 use crate::base::units::{ByteSize, Length};
@@ -11,14 +12,6 @@ use serde_json::{Map, Value, json};
 pub struct Record {
     pub channel: Channel,
     pub quality: Quality,
-}
-
-/// How much of it is kept; without a word, everything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// In microseconds.
-    pub age: Option<i64>,
-    pub bytes: Option<u64>,
 }
 
 /// Everything that is asked of a stream.
@@ -33,7 +26,8 @@ pub struct Settings {
     /// As EXIF numbers them, 1 to 8.
     pub orientation: u8,
     pub record: Option<Record>,
-    pub retention: Option<Retention>,
+    /// How much of what is recorded is kept.
+    pub retention: Option<Rule>,
 }
 
 /// What may be sent.
@@ -94,7 +88,10 @@ impl Settings {
                 "record" => self.record = record(value)?,
                 "retention" => self.retention = retention(value)?,
                 _ => {
-                    return Err(invalid(key, format!("there is no key {key}; there are {}", KEYS.join(", "))));
+                    return Err(invalid(
+                        key,
+                        format!("there is no key {key}; there are {}", KEYS.join(", ")),
+                    ));
                 }
             }
         }
@@ -149,7 +146,7 @@ fn record(value: &Value) -> Result<Option<Record>> {
     Ok(Some(Record { channel: Channel::new(text("channel")?)?, quality: Quality::new(text("quality")?)? }))
 }
 
-fn retention(value: &Value) -> Result<Option<Retention>> {
+fn retention(value: &Value) -> Result<Option<Rule>> {
     let wrong = |why: &str| {
         invalid(
             "retention",
@@ -163,7 +160,7 @@ fn retention(value: &Value) -> Result<Option<Retention>> {
         Value::Object(fields) => fields,
         _ => return Err(wrong("")),
     };
-    let mut rule = Retention::default();
+    let mut rule = Rule::default();
     for (key, value) in fields {
         match (key.as_str(), value) {
             ("age" | "bytes", Value::Null) => {}
@@ -203,7 +200,7 @@ mod tests {
         assert!(!format!("{settings:?}").contains("me:secret"));
         assert_eq!(
             settings.retention,
-            Some(Retention { age: Some(604_800 * SECOND), bytes: Some(50_000_000_000) })
+            Some(Rule { age: Some(604_800 * SECOND), bytes: Some(50_000_000_000) })
         );
         let patched = settings.patched(&json!({"orientation": 3, "record": null})).unwrap();
         assert_eq!((patched.orientation, &patched.record, patched.keepalive), (3, &None, true));
