@@ -12,7 +12,6 @@ mod sidecar;
 mod stored;
 mod writer;
 
-pub use beneath::Root;
 pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};
@@ -23,7 +22,7 @@ pub use writer::{SegmentWriter, VideoWriter, Written};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, HOUR, SystemClock};
 use crate::base::{Channel, Error, Hour, Kind, Name, Quality, Result, Span, Timestamp, Token};
-use beneath::Root;
+pub use beneath::Root;
 use listing::Listings;
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -22,9 +22,8 @@ pub struct WallClock {
     choice: TimeSource,
     /// From the source's time to wall time.
     offset: Option<i64>,
-    /// The source's time at which the offset was last led back, and the wall time told last.
+    /// The source's time at which the offset was last led back.
     at: i64,
-    told: i64,
     /// Arrivals less the source's time, rising: the smallest of the window in front.
     least: VecDeque<(i64, i64)>,
     /// What the source's own clock said last.
@@ -33,12 +32,7 @@ pub struct WallClock {
 
 impl WallClock {
     pub fn new(choice: TimeSource) -> Self {
-        Self { choice, offset: None, at: 0, told: i64::MIN, least: VecDeque::new(), source: None }
-    }
-
-    /// The source's clock is believed.
-    pub fn follows_source(&self) -> bool {
-        self.source.is_some()
+        Self { choice, offset: None, at: 0, least: VecDeque::new(), source: None }
     }
 
     /// Takes what is known of a sample: its decoding time by the (healed) clock of the media in microseconds, when it came, and
@@ -81,12 +75,6 @@ impl WallClock {
     pub fn time(&self, media: i64) -> Timestamp {
         Timestamp::from_micros(media.saturating_add(self.offset.unwrap_or(0)))
     }
-
-    /// [`Self::time`] of decoding times, which never go back.
-    pub fn decoding_time(&mut self, media: i64) -> Timestamp {
-        self.told = self.time(media).micros().max(self.told);
-        Timestamp::from_micros(self.told)
-    }
 }
 
 #[cfg(test)]
@@ -112,7 +100,7 @@ mod tests {
             let media = number * FRAME + number * FRAME / 1_000_000 * ppm;
             let late = 20_000 + (number * 7_919 % 997) * jitter / 997;
             clock.observe(media, Timestamp::from_micros(truth + late), source(truth));
-            let told = clock.decoding_time(media).micros();
+            let told = clock.time(media).micros();
             assert!(told > last, "time goes on");
             last = told;
             if number > 60 * 25 {
@@ -158,7 +146,7 @@ mod tests {
             let truth = NOW + number * FRAME;
             let source = (number > 250).then_some(truth);
             clock.observe(number * FRAME, Timestamp::from_micros(truth + 500_000), source);
-            let told = clock.decoding_time(number * FRAME).micros();
+            let told = clock.time(number * FRAME).micros();
             if last != i64::MIN {
                 steps.push(told - last);
             }

@@ -5,7 +5,7 @@ use super::worker::Job;
 use crate::archive::Root;
 use crate::base::time::{Clock, TimeBase};
 use crate::base::{Error, Kind, Result, Timestamp, Token};
-use crate::media::ffi::{Demuxer, Input, Packet, Remote};
+use crate::media::live::{Demuxer, Input, Packet, Remote};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,7 +9,7 @@ use super::stream::{Shared, Stream};
 use super::supervise::{Policy, State};
 use super::{Guard, Parts};
 use crate::base::metrics::Metrics;
-use crate::base::time::{Clock, SECOND, SystemClock};
+use crate::base::time::{SECOND, SystemClock};
 use crate::base::{Error, Kind, Result, StreamId, Token};
 use parking_lot::{Condvar, Mutex, RwLock};
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use super::stats::Stats;
 use super::{Budgets, Guard};
 use crate::base::time::{Clock, SECOND, TimeBase};
 use crate::base::{Error, Kind, Result, Timestamp, Token};
-use crate::media::ffi::Packet;
+use crate::media::live::Packet;
 use crate::media::live::intake::{Intake, Raw, Taken};
 use crate::media::live::{Sample, Track, TrackKind};
 use std::sync::Arc;

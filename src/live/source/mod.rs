@@ -66,7 +66,7 @@ impl Address {
         let anywhere = ["udp://:", "rtp://:"].iter().find(|it| text.starts_with(**it));
         let text = anywhere
             .map_or(text.clone(), |it| format!("{}0.0.0.0:{}", it.trim_end_matches(':'), &text[it.len()..]));
-        let url = Url::parse(&text).map_err(|_| {
+        let url = Url::parse(&text).ok_or_else(|| {
             refuse("Must be an address such as rtsp://HOST/PATH, srt://HOST:PORT or file:NAME")
         })?;
         let address = Self(url);
