@@ -97,17 +97,19 @@ fn jobs(render: &Render) -> Jobs {
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
 }
 
-/// The file of streams inside an archive; hidden, so that it is never listed.
-const STREAMS: &str = ".moviola-streams";
-
 /// Live sources, taken up as they were left.
 fn streams(render: &Render) -> Result<Streams> {
     let config = &render.config.live;
     let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
     let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
+    let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
+    let files = match config.files.as_os_str().is_empty() {
+        true => Some(usual).filter(|it| it.is_dir()).unwrap_or_default(),
+        false => config.files.clone(),
+    };
     Streams::open(live::Parts {
         directory: match config.directory.as_os_str().is_empty() {
-            true => render.archive.path().join(STREAMS),
+            true => render.archive.path().join(live::FOLDER),
             false => config.directory.clone(),
         },
         most: config.streams,
@@ -125,7 +127,7 @@ fn streams(render: &Render) -> Result<Streams> {
             idle: micros(config.idle),
             ..live::Policy::default()
         },
-        guard: Guard::new(&config.schemes, &config.hosts, config.files.clone()).map_err(wrong)?,
+        guard: Guard::new(&config.schemes, &config.hosts, files).map_err(wrong)?,
         listen: config.listen,
         pipe_bytes: config.push_buffer.0 as usize,
         events: config.events,

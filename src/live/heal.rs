@@ -65,6 +65,10 @@ const TOGETHER: i64 = SECOND / 2;
 const BACK_IN_A_ROW: u32 = 3;
 /// Packets held back until the second picture shows whether the first one's times can be true.
 const HELD: usize = 64;
+/// Times from here on are noise, in ticks: no arithmetic on what is nearer runs over.
+const FARTHEST: i64 = 1 << 55;
+/// And so are lengths of packets.
+const LONGEST: i64 = 1 << 31;
 /// How far the first picture may lie before the second.
 const FIRST_STEP: i64 = 2 * SECOND;
 
@@ -122,6 +126,13 @@ impl<T> Healer<T> {
 
     /// Takes the next packet.
     pub fn take(&mut self, times: Times, payload: T) -> Outcome<T> {
+        let believable = |it: &i64| (-FARTHEST..FARTHEST).contains(it);
+        let times = Times {
+            pts: times.pts.filter(believable),
+            dts: times.dts.filter(believable),
+            duration: Some(times.duration).filter(|it| (1..LONGEST).contains(it)).unwrap_or(0),
+            ..times
+        };
         let mut outcome = Outcome { ready: Vec::new(), dropped: None, mended: None };
         let Some(track) = self.tracks.get(times.track) else {
             outcome.dropped = Some("no-track");
@@ -230,7 +241,7 @@ impl Track {
             let dts = times.dts.or(times.pts).unwrap_or(0);
             return Ok(Placed { dts, shift: 0, jump: None, derived: times.dts.is_none() });
         };
-        let expected = last + length;
+        let expected = last.saturating_add(length);
         let base = self.shape.base;
         let Some(raw) = times.dts else {
             // Not after its own picture is shown, not before the one before it is decoded.
@@ -245,14 +256,12 @@ impl Track {
             return Ok(Placed { dts, shift, jump: None, derived: true });
         };
         let dts = raw.saturating_add(self.offset);
-        let gap = base.micros(dts.saturating_sub(expected));
+        let gap = base.micros(dts.saturating_sub(expected)).clamp(-FARTHEST * 64, FARTHEST * 64);
         let passed = times.arrival - self.arrival;
         let real =
             gap > 0 && (gap - passed).abs() <= AGREES.max(passed / 4) || gap.abs() < AGREES && dts > last;
         if !self.shape.video && gap.abs() <= STRAYS {
             self.back = 0;
-            let most = base.rescale(1, TimeBase::new(1, 1000)).max(0);
-            let _ = most;
             let lead = (dts - expected) / 16;
             let millisecond = TimeBase::new(1, 1000).rescale(1, base).max(1);
             let dts = expected + lead.clamp(-millisecond, millisecond);
@@ -269,7 +278,7 @@ impl Track {
             for turn in [turn, -turn] {
                 if base.micros(dts.saturating_add(turn).saturating_sub(expected)).abs() < AGREES {
                     self.offset = self.offset.saturating_add(turn);
-                    let dts = (raw + self.offset).max(last + 1);
+                    let dts = raw.saturating_add(self.offset).max(last + 1);
                     return Ok(Placed { dts, shift: self.offset, jump: Some(("wrap", 0)), derived: false });
                 }
             }

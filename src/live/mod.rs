@@ -36,6 +36,9 @@ use crate::base::metrics::Metrics;
 use crate::base::time::Clock;
 use std::sync::Arc;
 
+/// The folder of the file of streams inside an archive; hidden, so that it is never listed.
+pub const FOLDER: &str = ".moviola-streams";
+
 /// What streams are made of and bounded by.
 #[derive(Clone)]
 pub struct Parts {

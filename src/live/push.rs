@@ -142,11 +142,12 @@ mod tests {
     fn bytes_go_through_in_order_and_no_more_wait_than_there_is_room_for() {
         let (sender, mut receiver) = pipe(4, Duration::from_secs(60), Token::root());
         assert!(poll(std::pin::pin!(sender.send(Bytes::from_static(b"hello")))).is_ready());
-        let mut waiting = std::pin::pin!(sender.send(Bytes::from_static(b" you")));
+        let mut waiting = Box::pin(sender.send(Bytes::from_static(b" you")));
         assert!(poll(waiting.as_mut()).is_pending());
         let mut four = [0; 4];
         assert_eq!((receiver.read(&mut four).unwrap(), &four), (4, b"hell"));
-        assert!(poll(waiting).is_ready());
+        assert!(poll(waiting.as_mut()).is_ready());
+        drop(waiting);
         drop(sender);
         let mut rest = String::new();
         receiver.read_to_string(&mut rest).unwrap();

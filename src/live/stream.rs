@@ -30,12 +30,14 @@ pub struct Stream {
     pub id: StreamId,
     pub ring: Arc<Ring>,
     settings: RwLock<Arc<Settings>>,
+    /// Locked before `token`, and that before `pushed`.
     machine: Mutex<Machine>,
     stats: Stats,
     /// Of the run at work.
     token: Mutex<Token>,
     /// The reading end of what somebody sends, until a run takes it.
     pushed: Mutex<Option<push::Receiver>>,
+    publishing: Mutex<()>,
     changes: watch::Sender<u64>,
     shared: Arc<Shared>,
 }
@@ -91,6 +93,7 @@ impl Stream {
             stats: Stats::default(),
             token: Mutex::new(shared.stop.child()),
             pushed: Mutex::default(),
+            publishing: Mutex::default(),
             changes: watch::Sender::new(0),
             shared,
         })
@@ -200,16 +203,15 @@ impl Stream {
             let detail = "this stream's source is not {\"push\": \"http\"}";
             return Err(Error::new(Kind::Conflict, "not-pushed", detail));
         }
-        let mut slot = self.pushed.lock();
-        let taken = slot.is_some() || self.is_running();
-        if taken {
+        // One at a time may ask; whoever asks next finds a run.
+        let _asking = self.publishing.lock();
+        if self.is_running() {
             return Err(Error::new(Kind::Conflict, "publishing", "somebody sends to this stream already"));
         }
         let token = self.shared.stop.child();
         let stall = self.shared.parts.budgets.of(&settings).stall;
         let (sender, receiver) = push::pipe(self.shared.parts.pipe_bytes, stall, token.clone());
-        *slot = Some(receiver);
-        drop(slot);
+        *self.pushed.lock() = Some(receiver);
         // The pipe looks at the same token as the run that reads it.
         *self.token.lock() = token;
         self.step(|machine, now| machine.sender(now));
@@ -231,16 +233,32 @@ impl Stream {
             json!({ "state": machine.state.name(), "cause": machine.cause, "detail": machine.detail,
                 "retry_at": machine.retry_at })
         });
+        // Whoever ends this run from now on must find its token, not that of the run before.
+        let token = match action {
+            Some(Action::Leave) => {
+                self.token.lock().cancel();
+                None
+            }
+            Some(Action::Run { .. }) => Some(self.next_token()),
+            None => None,
+        };
         drop(machine);
         if let Some(data) = told {
             self.tell("state", data);
             self.changed();
         }
-        match action {
-            Some(Action::Leave) => self.token.lock().cancel(),
-            Some(Action::Run { run, cause }) => self.follow(run, cause),
-            None => {}
+        if let (Some(Action::Run { run, cause }), Some(token)) = (action, token) {
+            self.follow(run, cause, token);
         }
+    }
+
+    /// The token of the next run; somebody who sends has brought one.
+    fn next_token(&self) -> Token {
+        let mut token = self.token.lock();
+        if self.pushed.lock().is_none() {
+            *token = self.shared.stop.child();
+        }
+        token.clone()
     }
 
     fn changed(&self) {
@@ -248,15 +266,7 @@ impl Stream {
     }
 
     /// Begins a run on a thread of its own.
-    fn follow(self: &Arc<Self>, run: u64, cause: &'static str) {
-        let token = match self.pushed.lock().is_some() {
-            true => self.token.lock().clone(),
-            false => {
-                let token = self.shared.stop.child();
-                *self.token.lock() = token.clone();
-                token
-            }
-        };
+    fn follow(self: &Arc<Self>, run: u64, cause: &'static str, token: Token) {
         let stream = Arc::clone(self);
         let work = move || {
             let error =

@@ -115,7 +115,11 @@ impl Demuxer {
             return Err(Error::new(crate::base::Kind::Unsupported, "unsupported", detail));
         }
         demuxer.limit(Instant::now().checked_add(what.understand));
-        demuxer.understand()?;
+        let late = |error: Error| match error.code {
+            "timeout" => Error { code: "timeout-first-frame", ..error },
+            _ => error,
+        };
+        demuxer.understand().map_err(late)?;
         Ok(demuxer)
     }
 
