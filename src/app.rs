@@ -7,6 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
 use crate::jobs::{self, Jobs};
+use crate::live::Streams;
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -22,6 +23,7 @@ use tokio::sync::Notify;
 pub struct App {
     render: Render,
     jobs: Jobs,
+    streams: Streams,
     listener: TcpListener,
     address: SocketAddr,
     stop: Arc<Notify>,
@@ -55,7 +57,7 @@ pub fn build(config: Config) -> Result<Render> {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
     let limits = Limits { listing_segments: config.listing.max_segments, ..Limits::default() };
-    let archive = Archive::open(&config.archive, limits, metrics.clone())?;
+    let archive = Arc::new(Archive::open(&config.archive, limits, metrics.clone())?);
     let pool = Pool::start(&lanes(&config), &metrics)?;
     let stop = Token::root();
     let cache = &config.cache;
@@ -195,7 +197,8 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let render = build(config)?;
         let jobs = jobs(&render);
-        Ok(Self { render, jobs, listener, address, stop: Arc::new(Notify::new()) })
+        let streams = Streams::default();
+        Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
     }
 
     /// Where it listens; the port is the real one.
@@ -215,9 +218,9 @@ impl App {
     /// rest, and returns when no thread is left.
     pub fn run(self) -> Result<()> {
         let broken = |fault: std::io::Error| Error::io("the server cannot run", &fault);
-        let Self { render, jobs, listener, stop, .. } = self;
+        let Self { render, jobs, streams, listener, stop, .. } = self;
         let stopping = actix_web::rt::System::new().block_on(async {
-            let server = http::server(&render, &jobs, listener).map_err(broken)?;
+            let server = http::server(&render, &jobs, &streams, listener).map_err(broken)?;
             let handle = server.handle();
             actix_web::rt::spawn(keep_bounded(render.clone()));
             actix_web::rt::spawn(keep_warm(render.clone()));

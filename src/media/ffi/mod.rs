@@ -47,6 +47,9 @@ pub mod id {
     pub const AC3: u32 = AVCodecID::AV_CODEC_ID_AC3 as u32;
     pub const EAC3: u32 = AVCodecID::AV_CODEC_ID_EAC3 as u32;
     pub const OPUS: u32 = AVCodecID::AV_CODEC_ID_OPUS as u32;
+    pub const FLAC: u32 = AVCodecID::AV_CODEC_ID_FLAC as u32;
+    pub const PCM_ALAW: u32 = AVCodecID::AV_CODEC_ID_PCM_ALAW as u32;
+    pub const PCM_MULAW: u32 = AVCodecID::AV_CODEC_ID_PCM_MULAW as u32;
     pub const MPEG1: u32 = AVCodecID::AV_CODEC_ID_MPEG1VIDEO as u32;
     pub const VP8: u32 = AVCodecID::AV_CODEC_ID_VP8 as u32;
     pub const VP9: u32 = AVCodecID::AV_CODEC_ID_VP9 as u32;
