@@ -75,8 +75,13 @@ export class Playback {
   }
 
   pause(): void {
+    if (!this.video.paused) {
+      this.video.pause();
+      // Pictures went on until now, and the last of them was not told of.
+      const at = this.#wallOf(this.video.currentTime);
+      if (at !== null && at < this.#until) this.listener.moved(at);
+    }
     this.#turn++;
-    this.video.pause();
   }
 
   unload(): void {
@@ -92,7 +97,8 @@ export class Playback {
       const at = this.#wallOf(mediaTime);
       if (at === null || turn !== this.#turn) return;
       if (at >= this.#until) {
-        this.pause();
+        this.video.pause();
+        this.#turn++;
         this.listener.moved(this.#until);
         this.listener.stopped();
       } else this.listener.moved(at);
