@@ -163,17 +163,17 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     });
     playback.current = made;
     return () => {
-      made.pause();
+      made.pause(false);
       made.unload();
     };
   }, []);
   useEffect(() => {
-    pause();
+    pause(false);
     playback.current?.unload();
   }, [quality]);
 
-  const pause = (): void => {
-    playback.current?.pause();
+  const pause = (settle = true): void => {
+    playback.current?.pause(settle);
     setPlaying(false);
     setSpeed(0);
   };
@@ -185,7 +185,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     setPlaying(rate > 0);
     setSpeed(rate);
     if (rate > 0) void playback.current?.play(channel, quality, content, Math.round(start), rate, until);
-    else playback.current?.pause();
+    else playback.current?.pause(false);
   };
   // Backward there is nothing to play: pictures are shown one after the other.
   useEffect(() => {
@@ -215,9 +215,8 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     setAt(to);
     if (move) setView((it) => follow(it, to, content));
   };
-  const stop = (): void => {
-    if (playing || speed !== 0) pause();
-  };
+  /** Before the playhead goes elsewhere. */
+  const stop = (): void => pause(false);
 
   /** Counts frames from the last one that is known exactly, so that steps made faster than pictures come do not drift. */
   const stepFrames = (sign: number): void => {
