@@ -9,12 +9,14 @@ mod listing;
 mod name;
 mod select;
 mod sidecar;
+mod stored;
 mod writer;
 
 pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};
 pub use sidecar::{Key, Product, SidecarLimits, Sidecars, Stamp};
+pub use stored::Stored;
 pub use writer::{SegmentWriter, VideoWriter, Written};
 
 use crate::base::metrics::Metrics;

@@ -74,7 +74,8 @@ pub struct Wanted {
 pub struct Render(Arc<Parts>);
 
 pub struct Parts {
-    pub archive: Archive,
+    /// Shared with what records live streams.
+    pub archive: Arc<Archive>,
     /// Bytes derived from segments.
     pub sidecars: Sidecars,
     /// Smart cuts prepared lately.

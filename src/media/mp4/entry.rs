@@ -33,7 +33,8 @@ pub struct SoundEntry {
 pub enum SoundCoding {
     /// An object type (mp4ra.org) and an AudioSpecificConfig, which MPEG audio has not.
     Mpeg4 { object: u8, config: Vec<u8> },
-    /// A sample entry and a box of its own.
+    /// A sample entry and a box of its own, whose whole content `record` is: `Opus` and dOps, `ac-3` and dac3, `ec-3` and
+    /// dec3, `fLaC` and dfLa (with its version and flags).
     Boxed { entry: [u8; 4], kind: [u8; 4], record: Vec<u8> },
 }
 

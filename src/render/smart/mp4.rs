@@ -66,7 +66,7 @@ impl Assembler for Mp4 {
         let data = lay_chunks(&movie.parts, in_band, &mut tracks);
         // A track of which nothing is in the cut is none of its.
         tracks.retain(|it| !it.sizes.is_empty());
-        let head = mp4::Movie { timescale: TICKS, tracks }.head(data);
+        let head = mp4::Movie { timescale: TICKS, orientation: 1, tracks }.head(data);
         let hevc = movie.is_hevc();
         let mut layout = Layout::new(render.clone());
         layout.push(Part { length: head.len() as u64, origin: Origin::Held(head.into()), recipe: None });
