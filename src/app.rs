@@ -4,10 +4,10 @@ use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, SystemClock};
 use crate::base::{Error, Result, Token};
-use crate::config::Config;
+use crate::config::{Config, Length};
 use crate::http;
 use crate::jobs::{self, Jobs};
-use crate::live::Streams;
+use crate::live::{Streams, hls};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -95,6 +95,22 @@ fn jobs(render: &Render) -> Jobs {
         render.generate_videos(parameters, &mut |done, total| progress.set(done, total), token)
     });
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
+}
+
+/// How streams are handed out.
+fn viewers(config: &Config) -> hls::Options {
+    let hls = &config.hls;
+    let micros = |it: Length| i64::try_from(it.0.as_micros()).unwrap_or(i64::MAX);
+    let bytes = usize::try_from(hls.bytes.0).unwrap_or(usize::MAX);
+    hls::Options {
+        segment: micros(hls.segment),
+        part: micros(hls.part),
+        limits: hls::Limits { window: micros(hls.window), segments: hls.segments, bytes },
+        wait: hls.wait.0,
+        idle: hls.idle.0,
+        token_idle: hls.token_idle.0,
+        tokens: hls.tokens,
+    }
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -197,7 +213,7 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let render = build(config)?;
         let jobs = jobs(&render);
-        let streams = Streams::default();
+        let streams = Streams::new(viewers(&render.config));
         Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
     }
 
@@ -208,6 +224,10 @@ impl App {
 
     pub fn stopper(&self) -> Stopper {
         Stopper(Arc::clone(&self.stop))
+    }
+
+    pub fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     pub fn render(&self) -> &Render {

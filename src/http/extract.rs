@@ -1,6 +1,6 @@
 //! Strings from the wire into types, once. Path components are decoded here and nowhere else.
 
-use crate::base::{Channel, Error, JobId, Name, Quality, Result, Timestamp};
+use crate::base::{Channel, Error, JobId, Name, Quality, Result, StreamId, Timestamp};
 use actix_web::HttpRequest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
@@ -49,6 +49,15 @@ impl<'a> Path<'a> {
 
     pub fn name(&self, index: usize, what: &'static str) -> Result<Name> {
         Name::new(what, &self.decoded(index, what)?)
+    }
+
+    pub fn stream(&self, index: usize) -> Result<StreamId> {
+        StreamId::new(&self.decoded(index, "stream")?)
+    }
+
+    /// A component as it is.
+    pub fn text(&self, index: usize, what: &'static str) -> Result<String> {
+        self.decoded(index, what).map(Cow::into_owned)
     }
 
     pub fn job(&self, index: usize) -> Result<JobId> {

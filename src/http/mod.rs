@@ -20,8 +20,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    analysis, cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, storyboard,
-    thumbnail, transitions, waveform,
+    analysis, cut, files, frame, generate, health, jobs, live, metrics, openapi, playlist, segments,
+    storyboard, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -73,6 +73,13 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/jobs", jobs::list))
         .service(resource("/jobs/{job}", "GET, HEAD, DELETE, OPTIONS", |it| {
             it.route(reads().to(jobs::one)).route(web::delete().to(jobs::cancel))
+        }))
+        .service(at("/live/{stream}/{token}/{file}", live::file))
+        .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
+            it.route(web::post().to(live::invite))
+        }))
+        .service(resource("/streams/{stream}/viewers/{token}", "DELETE, OPTIONS", |it| {
+            it.route(web::delete().to(live::revoke))
         }))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))

@@ -3,6 +3,7 @@
 //!
 //! Invariant: what goes to the archive goes through its writer. Not here: HTTP, and libav but through `media`.
 
+pub mod hls;
 pub mod ring;
 mod stream;
 

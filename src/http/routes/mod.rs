@@ -7,6 +7,7 @@ pub mod frame;
 pub mod generate;
 pub mod health;
 pub mod jobs;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod playlist;
@@ -21,7 +22,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 type App = web::Data<crate::render::Render>;
 type Jobs = web::Data<crate::jobs::Jobs>;
-#[allow(dead_code)]
 type Streams = web::Data<crate::live::Streams>;
 type Answer = Result<HttpResponse, Problem>;
 

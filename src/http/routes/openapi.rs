@@ -1,8 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
 use super::{
-    analysis, cut, files, frame, generate, health, jobs, metrics, playlist, segments, storyboard, thumbnail,
-    transitions, waveform,
+    analysis, cut, files, frame, generate, health, jobs, live, metrics, playlist, segments, storyboard,
+    thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -21,6 +21,7 @@ use utoipa::OpenApi;
     tags(
         (name = "archive", description = "What is there"),
         (name = "playlists", description = "Watching it"),
+        (name = "live", description = "Watching what happens now"),
         (name = "media", description = "Cutting it"),
         (name = "storyboards", description = "Looking over it"),
         (name = "analysis", description = "What is in it"),
@@ -35,7 +36,7 @@ use utoipa::OpenApi;
         storyboard::jpeg, storyboard::png, storyboard::webp, storyboard::vtt, storyboard::json, storyboard::bif,
         storyboard::images, storyboard::contact, waveform::png, waveform::svg, waveform::json, waveform::dat,
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
-        jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
+        jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]
