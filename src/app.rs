@@ -57,7 +57,7 @@ pub fn build(config: Config) -> Result<Render> {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
     let limits = Limits { listing_segments: config.listing.max_segments, ..Limits::default() };
-    let archive = Archive::open(&config.archive, limits, metrics.clone())?;
+    let archive = Arc::new(Archive::open(&config.archive, limits, metrics.clone())?);
     let pool = Pool::start(&lanes(&config), &metrics)?;
     let stop = Token::root();
     let cache = &config.cache;

@@ -9,12 +9,14 @@ mod listing;
 mod name;
 mod select;
 mod sidecar;
+mod stored;
 mod writer;
 
 pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};
 pub use sidecar::{Key, Product, SidecarLimits, Sidecars, Stamp};
+pub use stored::Stored;
 pub use writer::{SegmentWriter, VideoWriter, Written};
 
 use crate::base::metrics::Metrics;
@@ -117,6 +119,11 @@ impl Archive {
         tombstones: bool,
     ) -> Result<Vec<String>> {
         self.listings.files(channel, quality, hour, tombstones)
+    }
+
+    /// The paths of all files below a folder, hidden ones too, sorted; none where there is no such folder.
+    pub fn below(&self, folder: &Name, token: &Token) -> Result<Vec<String>> {
+        self.listings.below(folder, token)
     }
 
     /// The hours of a quality, earliest first.

@@ -2,8 +2,8 @@
 //! made up, so the number of series is bounded.
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    IntGaugeVec, Opts, Registry, TextEncoder,
 };
 use std::sync::Arc;
 
@@ -57,6 +57,14 @@ pub struct Inner {
     pub cut_edge_bytes: IntGauge,
     /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
     pub cut_joins: IntCounterVec,
+    /// Segments of live streams written, by kind (full, suspect, partial).
+    pub record_segments: IntCounterVec,
+    /// Their bytes.
+    pub record_bytes: IntCounter,
+    /// Seconds from a segment's last byte to its name on the disk.
+    pub record_sync_seconds: Histogram,
+    /// Gaps in recordings of live streams, by cause.
+    pub record_gaps: IntCounterVec,
     /// Configured limits, by name, so that a dashboard can draw them beside the gauges.
     pub limits: GaugeVec,
     /// When the process started, in seconds since 1970.
@@ -107,6 +115,19 @@ impl Metrics {
         let http_body_bytes =
             IntCounter::new("moviola_http_body_bytes_total", "Bytes sent in bodies").expect("constant name");
         registry.register(Box::new(http_body_bytes.clone())).expect("registered once");
+        let record_bytes =
+            IntCounter::new("moviola_record_bytes_total", "Bytes of segments of live streams written")
+                .expect("constant name");
+        registry.register(Box::new(record_bytes.clone())).expect("registered once");
+        let record_sync_seconds = Histogram::with_opts(
+            HistogramOpts::new(
+                "moviola_record_sync_seconds",
+                "Seconds from the last byte of a segment to its name on the disk",
+            )
+            .buckets(vec![0.001, 0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
+        )
+        .expect("constant name");
+        registry.register(Box::new(record_sync_seconds.clone())).expect("registered once");
         let sidecar_evictions = IntCounter::new(
             "moviola_sidecar_evictions_total",
             "Packs of derived data taken away to keep the bound",
@@ -175,6 +196,18 @@ impl Metrics {
             ),
             media_decoded: counter_vec("moviola_media_decoded_frames_total", "Frames decoded", &["purpose"]),
             media_encoded: counter_vec("moviola_media_encoded_frames_total", "Frames encoded", &["purpose"]),
+            record_segments: counter_vec(
+                "moviola_record_segments_total",
+                "Segments of live streams written",
+                &["kind"],
+            ),
+            record_bytes,
+            record_sync_seconds,
+            record_gaps: counter_vec(
+                "moviola_record_gaps_total",
+                "Gaps in recordings of live streams, by cause",
+                &["cause"],
+            ),
             limits,
             start_time,
             registry,

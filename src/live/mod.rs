@@ -3,7 +3,9 @@
 //!
 //! Invariant: what goes to the archive goes through its writer. Not here: HTTP, and libav but through `media`.
 
+pub mod archive;
 pub mod hls;
+pub mod retention;
 pub mod ring;
 mod stream;
 

@@ -32,6 +32,8 @@ pub enum Cache {
     Settled,
     /// Keep it for a moment: who asks for the same now gets the same.
     Briefly,
+    /// Keep it for good: its address tells its content.
+    Forever,
     /// Never keep it: metrics, health, errors.
     Never,
 }
@@ -42,6 +44,7 @@ impl Cache {
             Self::Revalidate => "no-cache",
             Self::Settled => "public, max-age=86400, immutable",
             Self::Briefly => "public, max-age=2",
+            Self::Forever => "public, max-age=31536000, immutable",
             Self::Never => "no-store",
         };
         (header::CACHE_CONTROL, value)

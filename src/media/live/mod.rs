@@ -1,6 +1,9 @@
 //! What a live source is made of, whatever brought it: tracks and their samples, in the form MP4 keeps them.
 
 pub mod intake;
+mod transport;
+
+pub use transport::{Refused, Transport};
 
 use super::ffi::id;
 use super::mp4::SampleEntry;
