@@ -172,12 +172,15 @@ pub async fn invite(request: HttpRequest, streams: Streams, payload: web::Payloa
             return Err(Error::new(Kind::TooLarge, "long-body", detail).with_parameter("body").into());
         }
     };
-    let wish = match body.is_empty() {
-        true => Invitation::default(),
-        false => serde_json::from_slice(&body).map_err(|fault| {
-            let detail = "the body must be a JSON object with scope and ttl, each of which may be left out";
-            Error::invalid("malformed-body", "body", detail).with_cause(fault)
-        })?,
+    let malformed = |fault: &dyn std::fmt::Display| {
+        let detail = "the body must be a JSON object with scope and ttl, each of which may be left out";
+        Error::invalid("malformed-body", "body", detail).with_cause(fault)
+    };
+    let wish = match body.iter().find(|it| !it.is_ascii_whitespace()) {
+        None => Invitation::default(),
+        // A list would do for serde.
+        Some(b'{') => serde_json::from_slice(&body).map_err(|fault| malformed(&fault))?,
+        Some(_) => return Err(malformed(&"no object").into()),
     };
     if wish.ttl.is_some_and(|it| !(1..=MAX_TTL).contains(&it)) {
         let detail = format!("ttl must lie between 1 and {MAX_TTL} seconds");

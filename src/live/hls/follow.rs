@@ -5,8 +5,10 @@ use super::segmenter::{Cut, Segmenter, Targets};
 use super::sound::Sound;
 use super::window::Heading;
 use super::{Options, Shared};
+use crate::base::Timestamp;
 use crate::base::time::SECOND;
 use crate::live::{Entry, Epoch, Ring};
+use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -63,6 +65,15 @@ struct Follower<'a> {
     part: i64,
     /// What is read was in the ring before.
     backlog: bool,
+    /// What has become of the stream with the sample at hand; told at once, so that nobody sees a part that ends its segment
+    /// and thinks that another follows.
+    done: Vec<Done>,
+}
+
+enum Done {
+    Segment { start: Timestamp, plain: bool },
+    Part { duration: i64, independent: bool, body: Option<Bytes> },
+    End,
 }
 
 /// Follows until nobody has asked for long enough, or the stream is gone.
@@ -79,6 +90,7 @@ pub(super) fn follow(shared: &Shared) {
         pace: Pace::default(),
         part: options.part,
         backlog: true,
+        done: Vec::new(),
     };
     let mut ended = true;
     while !shared.stop.is_cancelled() && !shared.leave_if_idle(Instant::now()) {
@@ -111,6 +123,7 @@ impl Follower<'_> {
         });
         self.sound = sound;
         self.segmenter = Some(segmenter);
+        self.tell();
     }
 
     fn end(&mut self) {
@@ -118,6 +131,7 @@ impl Follower<'_> {
             segmenter.end(|cut| self.apply(cut));
             self.segmenter = Some(segmenter);
         }
+        self.tell();
         self.sound = Sound::default();
         self.pace.begin();
     }
@@ -138,9 +152,7 @@ impl Follower<'_> {
             }
             Cut::Segment(start) => {
                 let plain = self.pace.is_bursty() || self.shared.bursty_input.load(Ordering::Relaxed);
-                let mut state = self.shared.state.lock();
-                state.window.set_plain(plain);
-                state.window.begin_segment(start);
+                self.done.push(Done::Segment { start, plain });
             }
             Cut::Part(part) => {
                 let Some(heading) = &self.heading else { return };
@@ -150,13 +162,34 @@ impl Follower<'_> {
                 if body.is_none() {
                     tracing::warn!("a part of {} samples could not be written", part.video.len());
                 }
-                self.shared.change(|window| window.push_part(part.duration, part.independent, body));
+                let (duration, independent) = (part.duration, part.independent);
+                self.done.push(Done::Part { duration, independent, body });
                 if !self.backlog {
                     self.pace.part(Instant::now(), Duration::from_micros(self.part.unsigned_abs()));
                 }
             }
-            Cut::End => self.shared.change(|window| window.end_segment()),
+            Cut::End => self.done.push(Done::End),
         }
+    }
+
+    fn tell(&mut self) {
+        if self.done.is_empty() {
+            return;
+        }
+        self.shared.change(|window| {
+            for done in self.done.drain(..) {
+                match done {
+                    Done::Segment { start, plain } => {
+                        window.set_plain(plain);
+                        window.begin_segment(start);
+                    }
+                    Done::Part { duration, independent, body } => {
+                        window.push_part(duration, independent, body)
+                    }
+                    Done::End => window.end_segment(),
+                }
+            }
+        });
     }
 }
 

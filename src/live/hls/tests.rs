@@ -135,7 +135,7 @@ fn all_who_wait_get_the_same_bytes() {
     ring.begin(vec![video()], "start");
     push(&ring, 0..60);
     run(async {
-        hls.playlist(Awaited::Part(0, 0), false).await.unwrap();
+        hls.playlist(Awaited::Segment(1), false).await.unwrap();
         let waiting = || hls.playlist(Awaited::Part(2, 0), false);
         let part = || hls.part(2, 0);
         let (one, two, three, four, ()) = tokio::join!(waiting(), waiting(), part(), part(), async {

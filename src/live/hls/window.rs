@@ -24,6 +24,8 @@ pub struct Limits {
 
 /// Segments that are told of whatever their length, if they are there.
 const LEAST_SEGMENTS: usize = 3;
+/// How long a playlist is at least, in target durations.
+const LEAST_TARGETS: i64 = 3;
 /// Segments that no playlist tells of any more are kept as long again, for those who read it before (§6.2.2).
 const KEPT: i64 = 2;
 
@@ -246,7 +248,8 @@ impl Window {
         while self.segments.len() > 2
             && (self.bytes > self.limits.bytes
                 || self.segments.len() > self.limits.segments * KEPT as usize + 1
-                || (held > self.limits.window * KEPT && self.segments.len() > LEAST_SEGMENTS * KEPT as usize))
+                || (held > self.limits.window.max(LEAST_TARGETS * self.target * SECOND) * KEPT
+                    && self.segments.len() > LEAST_SEGMENTS * KEPT as usize))
         {
             if let Some(gone) = self.segments.pop_front() {
                 self.bytes -= gone.bytes();
@@ -257,16 +260,20 @@ impl Window {
 
     /// Where those begin that playlists tell of.
     fn listed(&self) -> usize {
-        let (mut told, mut length) = (0usize, 0);
-        for segment in self.segments.iter().rev() {
-            length += segment.duration();
-            let complete = told.saturating_sub(usize::from(self.is_begun()));
-            let enough = length > self.limits.window || complete >= self.limits.segments;
-            if complete >= LEAST_SEGMENTS && enough {
+        // A playlist is three target durations long, or longer (§6.2.2).
+        let least = LEAST_TARGETS * self.target * SECOND;
+        let begun = usize::from(self.is_begun());
+        let (mut complete, mut length) = (0, 0);
+        for segment in self.segments.iter().rev().skip(begun) {
+            let more = length + segment.duration();
+            let enough = more > self.limits.window || complete >= self.limits.segments;
+            if complete >= LEAST_SEGMENTS && length >= least && enough {
                 break;
             }
-            told += 1;
+            complete += 1;
+            length = more;
         }
+        let told = complete + begun;
         self.segments.len() - told
     }
 

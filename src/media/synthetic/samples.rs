@@ -1,7 +1,6 @@
 //! A made-up stream as the samples a live source brings.
 
 use super::{Recipe, segments};
-use crate::base::time::TimeBase;
 use crate::base::{Result, Token};
 use crate::media::ffi::{Demuxer, Input};
 use crate::media::live::intake::{Intake, Raw, Taken};
@@ -25,13 +24,14 @@ pub fn samples(what: &Recipe, sound: bool, token: &Token) -> Result<(Vec<Track>,
         }
     }
     let tracks = intake.tracks();
+    let shown = raws.iter().filter(|it| it.track == 0).filter_map(|it| it.pts).min().unwrap_or(0);
     let mut samples: Vec<Sample> = Vec::with_capacity(raws.len());
     let mut last: Vec<Option<usize>> = vec![None; tracks.len()];
     for raw in raws {
         let Some(dts) = raw.dts.or(raw.pts) else { continue };
         let base = tracks[raw.track].time_base;
         let pts = raw.pts.unwrap_or(dts);
-        let time = what.start + (base.micros(pts) - TimeBase::new(1, 1).micros(what.first_second));
+        let time = what.start + (base.micros(pts) - tracks[0].time_base.micros(shown));
         let before = last[raw.track].replace(samples.len()).map(|it| &mut samples[it]);
         if let Some(before) = before {
             before.duration = u32::try_from(dts - before.dts).unwrap_or(1).max(1);
