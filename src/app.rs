@@ -4,10 +4,10 @@ use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, SystemClock};
 use crate::base::{Error, Result, Token};
-use crate::config::Config;
+use crate::config::{Config, Length};
 use crate::http;
 use crate::jobs::{self, Jobs};
-use crate::live::{self, Guard, RingLimits, Streams};
+use crate::live::{self, Guard, RingLimits, Streams, hls};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -97,10 +97,13 @@ fn jobs(render: &Render) -> Jobs {
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
 }
 
+fn micros(length: Length) -> i64 {
+    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// Live sources, taken up as they were left.
 fn streams(render: &Render) -> Result<Streams> {
     let config = &render.config.live;
-    let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
     let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
     let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
     let files = match config.files.as_os_str().is_empty() {
@@ -119,6 +122,7 @@ fn streams(render: &Render) -> Result<Streams> {
             first_frame: config.first_frame.0,
             stall: config.stall.0,
         },
+        viewers: viewers(&render.config),
         policy: live::Policy {
             first: micros(config.retry),
             most: micros(config.retry_max),
@@ -134,6 +138,21 @@ fn streams(render: &Render) -> Result<Streams> {
         clock: Arc::new(SystemClock),
         metrics: render.metrics.clone(),
     })
+}
+
+/// How streams are handed out.
+fn viewers(config: &Config) -> hls::Options {
+    let hls = &config.hls;
+    let bytes = usize::try_from(hls.bytes.0).unwrap_or(usize::MAX);
+    hls::Options {
+        segment: micros(hls.segment),
+        part: micros(hls.part),
+        limits: hls::Limits { window: micros(hls.window), segments: hls.segments, bytes },
+        wait: hls.wait.0,
+        idle: hls.idle.0,
+        token_idle: hls.token_idle.0,
+        tokens: hls.tokens,
+    }
 }
 
 fn lanes(config: &Config) -> pool::Options {

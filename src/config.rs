@@ -36,6 +36,7 @@ pub struct Config {
     pub warm: Warm,
     pub jobs: Jobs,
     pub live: Live,
+    pub hls: Hls,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -243,6 +244,29 @@ pub struct Live {
     pub events: usize,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hls {
+    /// Segments of live streams are this long, and on to the next keyframe.
+    pub segment: Length,
+    /// Parts of them are this long at most.
+    pub part: Length,
+    /// How much of a stream its playlist tells of.
+    pub window: Length,
+    /// The most segments it tells of.
+    pub segments: usize,
+    /// The most of a stream that is held for viewers.
+    pub bytes: ByteSize,
+    /// How long a request waits for what is to come; later it is 503, or 404 where the source has stopped.
+    pub wait: Length,
+    /// Nobody watches a stream once nobody has asked for so long.
+    pub idle: Length,
+    /// How long a viewer's token lives without use.
+    pub token_idle: Length,
+    /// Tokens a stream may have at a time; one more is 503.
+    pub tokens: usize,
+}
+
 const fn seconds(count: u64) -> Length {
     Length(Duration::from_secs(count))
 }
@@ -270,6 +294,7 @@ impl Default for Config {
             warm: Warm::default(),
             jobs: Jobs::default(),
             live: Live::default(),
+            hls: Hls::default(),
         }
     }
 }
@@ -409,6 +434,22 @@ impl Default for Live {
     }
 }
 
+impl Default for Hls {
+    fn default() -> Self {
+        Self {
+            segment: seconds(4),
+            part: Length(Duration::from_millis(500)),
+            window: seconds(60),
+            segments: 30,
+            bytes: ByteSize(64 << 20),
+            wait: seconds(15),
+            idle: seconds(30),
+            token_idle: seconds(300),
+            tokens: 1000,
+        }
+    }
+}
+
 impl Config {
     /// What is wrong with the values, each fault naming its key.
     pub fn check(&self) -> Result<(), String> {
@@ -465,6 +506,15 @@ impl Config {
         ] {
             within(key, value.0.as_millis() as usize, 100, 86_400_000)?;
         }
+        within("hls.segment", self.hls.segment.0.as_millis() as usize, 1_000, 30_000)?;
+        within("hls.part", self.hls.part.0.as_millis() as usize, 100, 2_000)?;
+        within("hls.window", self.hls.window.0.as_millis() as usize, 10_000, 3_600_000)?;
+        within("hls.segments", self.hls.segments, 3, 3600)?;
+        within("hls.bytes", self.hls.bytes.0 as usize, 1 << 20, 64 << 30)?;
+        within("hls.wait", self.hls.wait.0.as_millis() as usize, 1_000, 120_000)?;
+        within("hls.idle", self.hls.idle.0.as_millis() as usize, 1_000, 86_400_000)?;
+        within("hls.token_idle", self.hls.token_idle.0.as_millis() as usize, 1_000, 31_622_400_000)?;
+        within("hls.tokens", self.hls.tokens, 1, 100_000)?;
         within("cut.crf", self.cut.crf.into(), 0, 51)?;
         within("cut.edge_crf", self.cut.edge_crf.into(), 0, 51)?;
         within("cut.webm_speed", self.cut.webm_speed.into(), 5, 8)?;

@@ -8,6 +8,7 @@ mod clock;
 mod events;
 mod guard;
 mod heal;
+pub mod hls;
 mod open;
 mod push;
 pub mod retention;
@@ -49,6 +50,8 @@ pub struct Parts {
     /// Of each one's ring.
     pub ring: RingLimits,
     pub budgets: Budgets,
+    /// How each is handed out to viewers.
+    pub viewers: hls::Options,
     pub policy: Policy,
     pub guard: Guard,
     /// Where pushes over RTMP and SRT are waited for.

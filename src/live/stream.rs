@@ -1,6 +1,7 @@
 //! One stream: its settings, its machine, and the thread that follows its source.
 
 use super::events::{Event, Events};
+use super::hls::Hls;
 use super::push::{self, Sender};
 use super::ring::{Epoch, Ring};
 use super::settings::Settings;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
 pub struct Stream {
     pub id: StreamId,
     pub ring: Arc<Ring>,
+    /// What viewers get of it.
+    pub hls: Hls,
     settings: RwLock<Arc<Settings>>,
     /// Locked before `token`, and that before `pushed`.
     machine: Mutex<Machine>,
@@ -85,9 +88,12 @@ impl Stream {
     pub(super) fn over(id: StreamId, settings: Settings, ring: Arc<Ring>, shared: Arc<Shared>) -> Arc<Self> {
         let mut machine = Machine::new(shared.parts.policy, shared.parts.clock.now());
         set(&mut machine, &settings);
+        let hls = Hls::new(Arc::clone(&ring), shared.parts.viewers.clone());
+        hls.set_orientation(settings.orientation);
         Arc::new(Self {
             id,
             ring,
+            hls,
             settings: RwLock::new(Arc::new(settings)),
             machine: Mutex::new(machine),
             stats: Stats::default(),
@@ -121,11 +127,13 @@ impl Stream {
 
     /// Ends it until it is started.
     pub fn stop(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
     /// Ends it for good.
     pub(super) fn end(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
@@ -137,6 +145,7 @@ impl Stream {
     pub(super) fn change(self: &Arc<Self>, settings: Settings, again: bool) {
         let before = std::mem::replace(&mut *self.settings.write(), Arc::new(settings));
         let now = self.settings();
+        self.hls.set_orientation(now.orientation);
         let other = before.source != now.source || before.options != now.options || before.audio != now.audio;
         self.step(|machine, time| {
             set(machine, &now);
@@ -304,6 +313,7 @@ impl Stream {
                 });
             },
             epoch: &|epoch: &Epoch| {
+                self.hls.set_bursty_input(self.figures().format.starts_with("hls"));
                 self.tell("epoch", json!({ "epoch": epoch.number, "cause": epoch.cause }))
             },
         })
@@ -360,6 +370,7 @@ impl Stream {
             "drops": figures.drops,
             "mended": figures.mended,
             "restarts": status.restarts,
+            "viewers": self.hls.usage(std::time::Instant::now()).0,
             "ring_bytes": self.ring.bytes().0,
             "ring_seconds": self.ring.span() as f64 / 1e6,
         });

@@ -3,9 +3,13 @@
 mod api;
 mod camera;
 mod contract;
+mod contract_hls;
 mod faults;
+mod feeder;
+mod hls;
 mod lifecycle;
 mod push;
+mod rules;
 mod sources;
 
 use camera::{Camera, Manner, Reel};
