@@ -10,5 +10,5 @@ pub mod time;
 
 pub use cancel::Token;
 pub use error::{Error, Kind, Result};
-pub use id::{Channel, JobId, Name, Quality, StreamId};
+pub use id::{Channel, JobId, Name, Quality, RecordingId, StreamId};
 pub use time::{Hour, Span, Timestamp};

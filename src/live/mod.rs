@@ -4,9 +4,13 @@
 //! Invariant: what goes to the archive goes through its writer. Not here: HTTP, and libav but through `media`.
 
 pub mod archive;
+mod desk;
+pub mod recorder;
 pub mod retention;
 pub mod ring;
+pub mod still;
 mod stream;
 
+pub use desk::Desk;
 pub use ring::{Entry, Epoch, Ring, RingLimits};
 pub use stream::{Stream, Streams};

@@ -1,16 +1,29 @@
 //! The streams there are, by their names.
 
 use super::ring::{Ring, RingLimits};
+use super::still::Stills;
 use crate::base::{Error, Result, StreamId};
 use parking_lot::RwLock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU8;
 
 /// One source and what is held of it.
 #[derive(Debug)]
 pub struct Stream {
     pub id: StreamId,
     pub ring: Arc<Ring>,
+    /// How its pictures are turned when they are shown, 1 to 8 as EXIF counts.
+    pub orientation: AtomicU8,
+    /// Pictures of it made lately.
+    pub stills: Stills,
+}
+
+impl Stream {
+    fn new(id: StreamId, limits: RingLimits) -> Self {
+        let (ring, orientation) = (Arc::new(Ring::new(limits)), AtomicU8::new(1));
+        Self { id, ring, orientation, stills: Stills::default() }
+    }
 }
 
 /// All streams. Cloning shares them.
@@ -31,7 +44,7 @@ impl Streams {
     /// The stream of this name, made where there is none yet.
     pub fn put(&self, id: StreamId, limits: RingLimits) -> Arc<Stream> {
         let mut all = self.0.write();
-        let make = || Arc::new(Stream { id: id.clone(), ring: Arc::new(Ring::new(limits)) });
+        let make = || Arc::new(Stream::new(id.clone(), limits));
         Arc::clone(all.entry(id.clone()).or_insert_with(make))
     }
 }

@@ -10,7 +10,9 @@ pub mod jobs;
 pub mod metrics;
 pub mod openapi;
 pub mod playlist;
+pub mod recordings;
 pub mod segments;
+pub mod stills;
 pub mod storyboard;
 pub mod thumbnail;
 pub mod transitions;
@@ -21,8 +23,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 type App = web::Data<crate::render::Render>;
 type Jobs = web::Data<crate::jobs::Jobs>;
-#[allow(dead_code)]
 type Streams = web::Data<crate::live::Streams>;
+type Desk = web::Data<crate::live::Desk>;
+type Recordings = web::Data<crate::live::recorder::Recordings>;
 type Answer = Result<HttpResponse, Problem>;
 
 fn is_head(request: &HttpRequest) -> bool {

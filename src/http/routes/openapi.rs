@@ -1,8 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
 use super::{
-    analysis, cut, files, frame, generate, health, jobs, metrics, playlist, segments, storyboard, thumbnail,
-    transitions, waveform,
+    analysis, cut, files, frame, generate, health, jobs, metrics, playlist, recordings, segments, stills,
+    storyboard, thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -25,6 +25,7 @@ use utoipa::OpenApi;
         (name = "storyboards", description = "Looking over it"),
         (name = "analysis", description = "What is in it"),
         (name = "jobs", description = "Work that outlives a request"),
+        (name = "live", description = "Sources as they happen"),
         (name = "server", description = "The server itself")
     ),
     paths(
@@ -35,7 +36,9 @@ use utoipa::OpenApi;
         storyboard::jpeg, storyboard::png, storyboard::webp, storyboard::vtt, storyboard::json, storyboard::bif,
         storyboard::images, storyboard::contact, waveform::png, waveform::svg, waveform::json, waveform::dat,
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
-        jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
+        jobs::list, jobs::one, jobs::cancel, recordings::all, recordings::list, recordings::start,
+        recordings::one, recordings::extend, recordings::remove, recordings::stop, recordings::file,
+        recordings::gaps, stills::jpeg, stills::png, stills::webp, stills::avif, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]
