@@ -121,6 +121,11 @@ impl Archive {
         self.listings.files(channel, quality, hour, tombstones)
     }
 
+    /// The paths of all files below a folder, hidden ones too, sorted; none where there is no such folder.
+    pub fn below(&self, folder: &Name, token: &Token) -> Result<Vec<String>> {
+        self.listings.below(folder, token)
+    }
+
     /// The hours of a quality, earliest first.
     pub fn hours(&self, channel: &Channel, quality: &Quality) -> Result<Vec<Hour>> {
         self.listings.hours(channel, quality)

@@ -21,8 +21,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    analysis, cut, files, frame, generate, health, jobs, metrics, openapi, playlist, recordings, segments,
-    stills, storyboard, thumbnail, transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, openapi, page, playlist,
+    recordings, segments, stills, storyboard, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -36,6 +36,9 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/files/{channel}/{quality}", files::hours))
         .service(at("/files/{channel}/{quality}/{hour}", files::files))
         .service(at("/segments/{path:.+}", segments::segment))
+        .service(at("/extras/{dir}", files::extras))
+        .service(at("/coverage/{channel}/{quality}.json", coverage::json))
+        .service(at("/coverage/{channel}/{quality}.png", coverage::png))
         .service(at("/playlist/{channel}.m3u8", playlist::master))
         .service(at("/playlist/{channel}/{quality}.m3u8", playlist::media))
         .service(at("/playlist/{channel}/{quality}/iframes.m3u8", playlist::iframes))
@@ -102,7 +105,12 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))
         .service(at("/openapi.json", openapi::document))
-        .service(at("/docs", openapi::page));
+        .service(at("/docs", openapi::page))
+        .service(at("/", page::index))
+        .service(at("/assets/{file}", page::file))
+        .service(at("/favicon.svg", page::file))
+        // Last: its first word may be any channel.
+        .service(at("/{channel}/chat.json", chat::messages));
 }
 
 fn at<F, Args>(pattern: &str, handler: F) -> Resource

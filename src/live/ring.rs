@@ -8,7 +8,7 @@ use crate::media::live::{Sample, Track, TrackKind};
 use parking_lot::{Condvar, Mutex};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How much a ring may hold.
@@ -160,10 +160,10 @@ impl Ring {
     pub fn wait(&self, from: u64, most: usize, limit: Duration, token: &Token) -> Batch {
         // A token has nobody to wake: it is asked this often.
         const LOOK: Duration = Duration::from_millis(50);
-        let until = std::time::Instant::now() + limit;
+        let until = Instant::now().checked_add(limit);
         let mut state = self.state.lock();
         while state.next <= from && !state.ended && !token.is_cancelled() {
-            let left = until.saturating_duration_since(std::time::Instant::now());
+            let left = until.map_or(LOOK, |it| it.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 break;
             }

@@ -2,7 +2,9 @@
 //! above needs to know none of them, and the command line runs the same code.
 
 pub mod bytes;
+mod chat;
 mod clips;
+pub mod coverage;
 pub mod cut;
 pub mod demo;
 pub mod files;

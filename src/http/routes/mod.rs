@@ -1,6 +1,8 @@
 //! One file per resource. A handler reads its parameters, asks `render`, and says what the bytes are.
 
 pub mod analysis;
+pub mod chat;
+pub mod coverage;
 pub mod cut;
 pub mod files;
 pub mod frame;
@@ -9,6 +11,7 @@ pub mod health;
 pub mod jobs;
 pub mod metrics;
 pub mod openapi;
+pub mod page;
 pub mod playlist;
 pub mod recordings;
 pub mod segments;
