@@ -13,6 +13,7 @@ mod index;
 mod jobs;
 mod judge;
 mod layers;
+mod live;
 mod matrix;
 mod media;
 mod picture;

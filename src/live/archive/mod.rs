@@ -174,7 +174,9 @@ impl Worker {
     fn new(parts: Parts, token: Token, status: Arc<Mutex<Status>>) -> Self {
         let Target { channel, quality } = &parts.target;
         let gaps = Gaps::of(&parts.archive, channel, quality, parts.limits.gaps);
-        Self { parts, token, status, next: 0, epoch: None, segment: None, until: None, cause: None, gaps }
+        let ring = &parts.ring;
+        let next = ring.last_keyframe().map_or_else(|| ring.range().end, |it| it.number);
+        Self { parts, token, status, next, epoch: None, segment: None, until: None, cause: None, gaps }
     }
 
     fn run(mut self) {
@@ -182,7 +184,6 @@ impl Worker {
         // What is missing before the first segment was not asked for, or nobody was there to record it.
         self.cause = Some("off");
         let ring = Arc::clone(&self.parts.ring);
-        self.next = ring.last_keyframe().map_or_else(|| ring.range().end, |it| it.number);
         loop {
             // Asked first: what came before the end was asked for is written.
             let last = self.token.is_cancelled();

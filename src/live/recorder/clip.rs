@@ -8,7 +8,7 @@ use crate::live::Epoch;
 use crate::media::live::{Sample, TrackKind};
 use crate::media::mp4::{Edit, Head, Laid, Layout, Total, fragment, free};
 use std::fs::File;
-use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -197,7 +197,7 @@ impl Clip {
         let broken = |fault: std::io::Error| Error::io("the recording cannot be written", &fault);
         if !self.headed {
             let head = self.head();
-            self.file.write_all(&head).map_err(broken)?;
+            self.file.write_all_at(&head, 0).map_err(broken)?;
             (self.bytes, self.headed) = (head.len() as u64, true);
         }
         let (base, first) = (self.lanes[self.video].base, self.first);
@@ -223,7 +223,7 @@ impl Clip {
         let laid: Vec<Laid<'_>> = laid.filter(|it| it.number > 0).collect();
         let bytes = fragment(self.sequence, &laid)
             .ok_or_else(|| Error::damaged("a part of the recording is larger than MP4 can tell"))?;
-        let written = self.file.write_all(&bytes);
+        let written = self.file.write_all_at(&bytes, self.bytes);
         for lane in &mut self.lanes {
             let Some(layout) = &lane.layout else { continue };
             for it in &lane.pending {

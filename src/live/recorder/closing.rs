@@ -119,7 +119,8 @@ fn fragments(
         let lasts = run.map_or(0, |it| u32::try_from(it.length).unwrap_or(u32::MAX));
         match (found.entries.last_mut(), run) {
             (last, Some(run)) if run.key || last.as_ref().is_none_or(|it| !fits(it.bytes, bytes)) => {
-                let (time, offset) = (run.shown, head.at);
+                // On the time that is presented, which begins where the head says.
+                let (time, offset) = (run.shown.saturating_sub(video.from), head.at);
                 found.entries.push(IndexEntry { time, length: lasts, offset, bytes });
             }
             (Some(last), _) => {

@@ -46,10 +46,12 @@ pub(super) struct Run {
     clip: Option<Clip>,
     epoch: Option<Arc<Epoch>>,
     early: VecDeque<Arc<Sample>>,
+    /// Pictures that are shown after the end, and may be needed by some that are shown before it.
+    beyond: Vec<Arc<Sample>>,
     /// The newest time seen.
     newest: Option<Timestamp>,
-    /// Where it ends by a stop.
-    stopped: Option<Timestamp>,
+    /// A stop ends it before this number.
+    until: Option<u64>,
     /// Tracks of the epoch that have come to the end.
     ended: Vec<bool>,
     written: Vec<Written>,
@@ -80,8 +82,9 @@ impl Run {
             clip: None,
             epoch: None,
             early: VecDeque::new(),
+            beyond: Vec::new(),
             newest: None,
-            stopped: None,
+            until: None,
             ended: Vec::new(),
             written: Vec::new(),
         }
@@ -147,9 +150,8 @@ impl Run {
                 }
             }
             self.next = batch.next;
-            if control.stop && self.stopped.is_none() {
-                let newest = self.source.ring.read(batch.next.max(1) - 1, 1).entries.pop();
-                self.stopped = self.newest.max(newest.map(|it| it.sample.time)).or(Some(Timestamp::MIN));
+            if control.stop {
+                self.until.get_or_insert_with(|| self.source.ring.range().end);
             }
             let full = batch.entries.len() == BATCH;
             for entry in batch.entries {
@@ -166,11 +168,10 @@ impl Run {
                 )));
             }
             let over = |(_, at): (Timestamp, Instant)| {
-                let length = self.held.control.lock().duration;
-                length.is_some_and(|it| at.elapsed() >= Duration::from_micros(it as u64) + GRACE)
+                let length = self.held.control.lock().duration.unwrap_or(self.inner.limits.longest);
+                at.elapsed() >= Duration::from_micros(length as u64) + GRACE
             };
-            if self.zero.is_some_and(over) || (control.stop && !full && (batch.ended || self.clip.is_none()))
-            {
+            if self.zero.is_some_and(over) || self.until.is_some_and(|it| self.next >= it) {
                 return Ok(End::Complete);
             }
             if self.clip.is_none()
@@ -232,7 +233,6 @@ impl Run {
         }
         if let Some(end) = self.end() {
             let base = entry.epoch.tracks[sample.track].time_base;
-            // A picture decoded before the end may be what one shown before it needs.
             let sent = sample.time + -base.micros(sample.pts - sample.dts);
             if sent >= end {
                 self.ended[sample.track] = true;
@@ -241,16 +241,26 @@ impl Run {
                 return Ok(pictures && (late || self.ended.iter().all(|it| *it)));
             }
         }
-        if !self.ended[sample.track] {
-            self.push(sample)?;
+        if self.ended[sample.track] {
+            return Ok(false);
         }
+        if is_video && self.end().is_some_and(|end| sample.time >= end) {
+            // Decoded before the end and shown after it: only what one shown before it may need is of the clip.
+            self.beyond.push(sample);
+            return Ok(false);
+        }
+        if is_video {
+            for needed in std::mem::take(&mut self.beyond) {
+                self.push(needed)?;
+            }
+        }
+        self.push(sample)?;
         Ok(false)
     }
 
     fn end(&self) -> Option<Timestamp> {
         let (zero, _) = self.zero?;
-        let asked = self.held.control.lock().duration.map(|it| zero + it);
-        [asked, self.stopped].into_iter().flatten().min()
+        Some(zero + self.held.control.lock().duration.unwrap_or(self.inner.limits.longest))
     }
 
     fn push(&mut self, sample: Arc<Sample>) -> Result<()> {

@@ -1,0 +1,6 @@
+//! Live streams: recording, pictures, files.
+
+pub mod feed;
+mod recorder;
+mod recorder_archive;
+mod recorder_crash;
