@@ -10,6 +10,14 @@ use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+/// A stream that is to be recorded.
+pub struct Wanted {
+    pub stream: StreamId,
+    pub ring: Arc<Ring>,
+    pub target: Target,
+    pub rule: Option<Rule>,
+}
+
 struct Kept {
     writer: ArchiveWriter,
     rule: Option<Rule>,
@@ -73,6 +81,25 @@ impl Desk {
         drop(kept);
         drop(before);
         Ok(())
+    }
+
+    /// Records exactly these streams from now on, each where it says. One that is to go where another goes is left out, and
+    /// said in the log. Blocks as [`Self::set`] does.
+    pub fn follow(&self, wanted: Vec<Wanted>) {
+        let gone: Vec<StreamId> = {
+            let kept = self.kept.lock();
+            kept.keys().filter(|id| wanted.iter().all(|it| it.stream != **id)).cloned().collect()
+        };
+        let ended: Vec<Kept> = {
+            let mut kept = self.kept.lock();
+            gone.iter().filter_map(|id| kept.remove(id)).collect()
+        };
+        drop(ended);
+        for it in wanted {
+            if let Err(error) = self.set(&it.stream, &it.ring, Some(it.target), it.rule) {
+                tracing::warn!("{} is not recorded: {error}", it.stream);
+            }
+        }
     }
 
     /// Where a stream is recorded, and how that goes.

@@ -11,6 +11,6 @@ pub mod ring;
 pub mod still;
 mod stream;
 
-pub use desk::Desk;
+pub use desk::{Desk, Wanted};
 pub use ring::{Entry, Epoch, Ring, RingLimits};
 pub use stream::{Stream, Streams};

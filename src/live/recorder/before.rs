@@ -20,8 +20,9 @@ const APART: i64 = SECOND / 50;
 pub struct Before {
     /// In order; they end where the keyframe begins.
     pub samples: Vec<Arc<Sample>>,
-    /// The keyframe's number.
+    /// The keyframe's number, and when it is shown.
     pub next: u64,
+    pub time: Timestamp,
 }
 
 /// Segments from `from` on up to a keyframe of `keys`, the ring's in rising order, all of one epoch. `None` where the archive
@@ -65,7 +66,16 @@ pub fn before(
             Some(Arc::new(laid(it, track, tracks[it_track(&of, track)].time_base, joint)))
         }));
     }
-    Ok(Some(Before { samples, next: joint.number }))
+    // From the keyframe before, as out of a ring.
+    let video = joint.epoch.video();
+    let is_key = |it: &Arc<Sample>| Some(it.track) == video && it.key;
+    if let Some(begin) = samples.iter().rposition(|it| is_key(it) && it.time <= from) {
+        let first = samples[begin].time;
+        let later = samples.split_off(begin);
+        samples.retain(|it| Some(it.track) != video && it.time >= first);
+        samples.extend(later);
+    }
+    Ok(Some(Before { samples, next: joint.number, time: joint.sample.time }))
 }
 
 /// Where a track of the ring lies in the file.

@@ -43,6 +43,8 @@ pub(super) struct Run {
     zero: Option<(Timestamp, Instant)>,
     /// Where it is to begin, where that is in the ring or before it.
     wanted: Option<Timestamp>,
+    /// What is shown before this came out of the archive.
+    joint: Option<Timestamp>,
     clip: Option<Clip>,
     epoch: Option<Arc<Epoch>>,
     early: VecDeque<Arc<Sample>>,
@@ -79,6 +81,7 @@ impl Run {
             from: range.end,
             zero: zero.map(|it| (it, Instant::now())),
             wanted: zero.map(|it| it + -lookback),
+            joint: None,
             clip: None,
             epoch: None,
             early: VecDeque::new(),
@@ -202,7 +205,9 @@ impl Run {
                     for sample in before.samples {
                         self.push(sample)?;
                     }
-                    (self.next, self.from) = (before.next, before.next);
+                    self.from = before.next;
+                    self.next = before.next.saturating_sub(EARLY as u64).max(range.start);
+                    self.joint = Some(before.time);
                     return Ok(());
                 }
                 Ok(None) => {}
@@ -220,7 +225,9 @@ impl Run {
     fn take(&mut self, entry: Entry) -> Result<bool> {
         let before = entry.number < self.from;
         let is_video = entry.epoch.video() == Some(entry.sample.track);
-        if before && is_video {
+        // Sound that came late is in the archive's segment already.
+        let had = !is_video && self.joint.is_some_and(|it| entry.sample.time < it);
+        if (before && is_video) || had {
             return Ok(false);
         }
         if self.epoch.as_ref().is_none_or(|it| it.number != entry.epoch.number) {

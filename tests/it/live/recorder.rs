@@ -209,6 +209,33 @@ fn an_interrupted_source_is_one_film_and_another_codec_another_file() {
 }
 
 #[test]
+fn an_idle_stream_is_recorded_from_its_first_picture_and_silence_is_no_track() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 0)), ring());
+    let folder = tempfile::tempdir().expect("a folder");
+    let (recordings, told) = open(folder.path(), limits());
+    recordings.start(source(&ring, 1), Some("a.mp4"), span(Some(2), 4)).expect("a recording");
+    feed.epoch(&ring, "start");
+    // Sound is announced and does not come.
+    let pictures = (0..feed.number_at(8.0)).map(|it| feed.sample(it)).filter(|it| it.track == 0);
+    pictures.for_each(|it| ring.push(it));
+    let done = ended(&told, 1).pop().expect("a recording");
+    assert_eq!((done.state, done.start), (State::Done, Some(begin())), "{done:?}");
+    let file = path(folder.path(), "a.mp4");
+    assert_eq!(judge.values(&file, "stream=codec_type"), ["video"]);
+    assert_eq!(judge.numbers(&file), (0..50).collect::<Vec<u32>>());
+    // Sound that MP4 has no form for is named.
+    let mut tracks = feed.tracks.clone();
+    (tracks[1].entry, tracks[1].name) = (None, "pcm_alaw".into());
+    ring.begin(tracks, "codec");
+    recordings.start(source(&ring, 1), Some("b.mp4"), span(Some(2), 0)).expect("a recording");
+    feed.push(&ring, 16.0, 24.0);
+    let done = ended(&told, 1).pop().expect("a recording");
+    assert_eq!((done.state, done.left_out), (State::Done, vec!["pcm_alaw".to_owned()]));
+    recordings.shutdown();
+}
+
+#[test]
 fn how_pictures_are_turned_stands_in_the_head_from_the_start() {
     let (feed, ring) = (Feed::new(&recipe(FPS as u64, 0)), ring());
     let folder = tempfile::tempdir().expect("a folder");

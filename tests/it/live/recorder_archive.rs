@@ -2,13 +2,14 @@
 //! recorded, and why; a day of it; and pictures of what is live.
 
 use super::feed::{FPS, Feed, begin, recipe};
-use super::recorder::{PATIENCE, ring, stream};
+use super::recorder::{PATIENCE, limits, ring, stream};
 use crate::client::Server;
 use crate::{barcode, judge};
 use moviola::archive::{Archive, Limits, SegmentKind};
 use moviola::base::metrics::Metrics;
 use moviola::base::{Channel, Quality, Span, Timestamp, Token};
 use moviola::live::archive::{Lengths, Limits as RecordLimits, State, Target, gaps_within};
+use moviola::live::recorder::{self, Recording, Recordings, Source};
 use moviola::live::retention::Rule;
 use moviola::live::{Desk, Ring, RingLimits};
 use moviola::media::live::{Codec, Sample, Track, TrackKind};
@@ -228,6 +229,65 @@ fn clips(server: &Server, feed: &Feed, stream: &moviola::live::Stream) {
     assert_eq!(send("DELETE", &place, "").status, 204);
     assert_eq!(server.get(&place).status, 404);
     assert_eq!(server.get(&format!("{place}/file")).status, 404);
+}
+
+#[test]
+fn a_clip_reaches_back_over_the_ring_into_the_archive() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let (desk, target) = (desk(folder.path()), target("cam"));
+    let ring = Arc::new(Ring::new(RingLimits { micros: 6 * SECOND, bytes: 64 << 20 }));
+    let feed = Feed::new(&recipe(FPS as u64, 2));
+    desk.set(&stream(), &ring, Some(target.clone()), None).expect("a recording");
+    feed.epoch(&ring, "start");
+    for second in 0..15 {
+        feed.push(&ring, second as f64, second as f64 + 1.0);
+        let shown = begin() + (second - 3).max(0) * SECOND;
+        until(|| second < 4 || desk.status(&stream()).is_some_and(|it| it.1.until >= Some(shown)));
+    }
+    let (sender, told) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let tell = move |it: &Recording| {
+        let _ = sender.lock().expect("a sender").send(it.clone());
+    };
+    let clips = folder.path().join("clips");
+    let recordings = Recordings::open(&clips, limits(), Metrics::new(), Arc::new(tell));
+    let source = Source {
+        stream: stream(),
+        ring: Arc::clone(&ring),
+        orientation: 1,
+        archive: Some((Arc::clone(desk.archive()), target)),
+    };
+    let span = recorder::Span { duration: Some(SECOND), lookback: 11 * SECOND + SECOND / 2 };
+    recordings.start(source, Some("a.mp4"), span).expect("a clip");
+    feed.push(&ring, 15.0, 18.0);
+    let done = loop {
+        let it = told.recv_timeout(PATIENCE).expect("a clip ends");
+        if it.state.is_final() {
+            break it;
+        }
+    };
+    assert_eq!(done.state, recorder::State::Done, "{done:?}");
+    // From the keyframe before, in the middle of a segment.
+    assert_eq!(done.start, Some(begin() + 3 * SECOND));
+    let file = clips.join("cam/a.mp4");
+    assert_eq!(judge.complaints(&file), "");
+    let numbers = judge.numbers(&file);
+    assert!(numbers.len() > 12 * FPS as usize);
+    let first = 3 * FPS as u32;
+    let all = numbers.len() - 2;
+    assert!(
+        numbers[..all].iter().enumerate().all(|(at, it)| *it == (first + at as u32) % 400),
+        "{numbers:?}"
+    );
+    let steps = |stream: &str| {
+        let times = judge.packets(&file, stream);
+        times.windows(2).map(|it| it[1].dts - it[0].dts).collect::<Vec<_>>()
+    };
+    assert!(steps("v").iter().all(|it| (3599..=3601).contains(it)), "{:?}", steps("v"));
+    assert!(steps("a").iter().all(|it| (1919..=1921).contains(it)), "{:?}", steps("a"));
+    recordings.shutdown();
+    desk.shutdown();
 }
 
 #[test]
