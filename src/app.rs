@@ -7,9 +7,9 @@ use crate::base::{Error, Result, StreamId, Token};
 use crate::config::Config;
 use crate::http;
 use crate::jobs::{self, Jobs};
-use crate::live::archive::{Lengths, Limits as RecordLimits};
+use crate::live::archive::{Event as RecordEvent, Lengths, Limits as RecordLimits};
 use crate::live::recorder::{self, Recordings};
-use crate::live::{Desk, Streams};
+use crate::live::{self, Desk, Guard, RingLimits, Streams, Wanted};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -109,7 +109,7 @@ fn micros(length: crate::config::Length) -> i64 {
 }
 
 /// Recording into the archive.
-fn desk(render: &Render) -> Desk {
+fn desk(render: &Render, streams: &Streams) -> Desk {
     let config = &render.config.record;
     let lengths = Lengths {
         target: micros(config.segment),
@@ -117,12 +117,16 @@ fn desk(render: &Render) -> Desk {
         bytes: usize::try_from(config.largest_segment.0).unwrap_or(usize::MAX),
     };
     let limits = RecordLimits { lengths, gaps: config.gaps.0 };
-    let tell = |stream: &StreamId, event| tracing::debug!("{stream}: {event:?}");
+    let events = streams.events().clone();
+    let tell = move |stream: &StreamId, event: RecordEvent| {
+        let (kind, data) = event.told();
+        events.tell(live::Event { stream: stream.clone(), kind, time: SystemClock.now(), data });
+    };
     Desk::new(Arc::clone(&render.archive), limits, render.metrics.clone(), Arc::new(tell))
 }
 
 /// Recordings in files of their own.
-fn recordings(render: &Render) -> Recordings {
+fn recordings(render: &Render, streams: &Streams) -> Recordings {
     let config = &render.config.record;
     let directory = match config.directory.as_os_str().is_empty() {
         true => render.archive.path().join(RECORDINGS),
@@ -134,9 +138,47 @@ fn recordings(render: &Render) -> Recordings {
         longest: micros(config.longest),
         first_media: config.first_media.0,
     };
-    let tell =
-        |it: &recorder::Recording| tracing::info!("recording {} of {}: {:?}", it.id, it.stream, it.state);
+    let events = streams.events().clone();
+    let tell = move |it: &recorder::Recording| {
+        let data = serde_json::to_value(it).unwrap_or_default();
+        events.tell(live::Event {
+            stream: it.stream.clone(),
+            kind: "recording",
+            time: SystemClock.now(),
+            data,
+        });
+    };
     Recordings::open(&directory, limits, render.metrics.clone(), Arc::new(tell))
+}
+
+/// Records the streams that are to be recorded, as they are set up, changed and taken away.
+async fn follow_streams(render: Render, streams: Streams, desk: Arc<Desk>) {
+    let mut events = streams.events().listen();
+    loop {
+        let wanted: Vec<Wanted> = streams.list().iter().filter_map(|it| it.to_record()).collect();
+        let desk = Arc::clone(&desk);
+        let follow = move |_: &Token| {
+            desk.follow(wanted);
+            Ok(())
+        };
+        let done = match render.pool.submit(Lane::Disk, &render.stop, follow) {
+            Ok(ticket) => ticket.await,
+            Err(refused) => Err(refused),
+        };
+        if done.is_err() {
+            // The lane is full, or the server stops.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        }
+        loop {
+            match events.recv().await {
+                Ok(event) if matches!(event.kind, "changed" | "removed") => break,
+                Ok(_) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => break,
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
 }
 
 /// Takes away what is no longer to be kept, now and then.
@@ -161,6 +203,45 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
             Err(error) => tracing::warn!("what is no longer to be kept was not taken away: {error}"),
         }
     }
+}
+
+/// Live sources, taken up as they were left.
+fn streams(render: &Render) -> Result<Streams> {
+    let config = &render.config.live;
+    let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
+    let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
+    let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
+    let files = match config.files.as_os_str().is_empty() {
+        true => Some(usual).filter(|it| it.is_dir()).unwrap_or_default(),
+        false => config.files.clone(),
+    };
+    Streams::open(live::Parts {
+        directory: match config.directory.as_os_str().is_empty() {
+            true => render.archive.path().join(live::FOLDER),
+            false => config.directory.clone(),
+        },
+        most: config.streams,
+        ring: RingLimits { micros: micros(config.ring), bytes: config.ring_bytes.0 as usize },
+        budgets: live::Budgets {
+            connect: config.connect.0,
+            first_frame: config.first_frame.0,
+            stall: config.stall.0,
+        },
+        policy: live::Policy {
+            first: micros(config.retry),
+            most: micros(config.retry_max),
+            healthy: micros(config.healthy),
+            auth: micros(config.retry_auth),
+            idle: micros(config.idle),
+            ..live::Policy::default()
+        },
+        guard: Guard::new(&config.schemes, &config.hosts, files).map_err(wrong)?,
+        listen: config.listen,
+        pipe_bytes: config.push_buffer.0 as usize,
+        events: config.events,
+        clock: Arc::new(SystemClock),
+        metrics: render.metrics.clone(),
+    })
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -263,8 +344,9 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let render = build(config)?;
         let jobs = jobs(&render);
-        let streams = Streams::default();
-        let (desk, recordings) = (Arc::new(desk(&render)), recordings(&render));
+        let streams = streams(&render)?;
+        let desk = Arc::new(desk(&render, &streams));
+        let recordings = recordings(&render, &streams);
         let stop = Arc::new(Notify::new());
         Ok(Self { render, jobs, streams, desk, recordings, listener, address, stop })
     }
@@ -306,6 +388,7 @@ impl App {
             actix_web::rt::spawn(keep_bounded(render.clone()));
             actix_web::rt::spawn(keep_warm(render.clone()));
             actix_web::rt::spawn(forget_idle(render.clone()));
+            actix_web::rt::spawn(follow_streams(render.clone(), streams.clone(), Arc::clone(&desk)));
             actix_web::rt::spawn(keep_retention(render.clone(), Arc::clone(&desk)));
             actix_web::rt::spawn(jobs.run());
             let serving = actix_web::rt::spawn(server);
@@ -332,6 +415,9 @@ impl App {
         // What was recorded so far is finished: nobody writes to the rings any more.
         recordings.shutdown();
         desk.shutdown();
+        if !streams.shutdown(Duration::from_secs(2)) {
+            tracing::error!("a source did not heed its cancellation and is left behind");
+        }
         let left = render.config.shutdown.grace.0.saturating_sub(began.elapsed());
         render.stop.cancel();
         if !render.pool.shutdown(left.min(Duration::from_secs(1))) {

@@ -22,7 +22,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
     analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, openapi, page, playlist,
-    recordings, segments, stills, storyboard, thumbnail, transitions, waveform,
+    recordings, segments, stills, storyboard, streams, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -79,6 +79,27 @@ fn tree(config: &mut ServiceConfig) {
         .service(resource("/jobs/{job}", "GET, HEAD, DELETE, OPTIONS", |it| {
             it.route(reads().to(jobs::one)).route(web::delete().to(jobs::cancel))
         }))
+        .service(at("/streams", streams::list))
+        .service(at("/streams/events", streams::all_events))
+        .service(resource("/streams/{stream}", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS", |it| {
+            it.route(reads().to(streams::one))
+                .route(web::put().to(streams::put))
+                .route(web::patch().to(streams::patch))
+                .route(web::delete().to(streams::remove))
+        }))
+        .service(resource("/streams/{stream}/source", "PUT, OPTIONS", |it| {
+            it.route(web::put().to(streams::source))
+        }))
+        .service(resource("/streams/{stream}/media", "PUT, OPTIONS", |it| {
+            it.route(web::put().to(streams::media))
+        }))
+        .service(resource("/streams/{stream}/start", "POST, OPTIONS", |it| {
+            it.route(web::post().to(streams::start))
+        }))
+        .service(resource("/streams/{stream}/stop", "POST, OPTIONS", |it| {
+            it.route(web::post().to(streams::stop))
+        }))
+        .service(at("/streams/{stream}/events", streams::events))
         .service(at("/recordings", recordings::all))
         .service(resource("/streams/{stream}/recordings", "GET, HEAD, POST, OPTIONS", |it| {
             it.route(reads().to(recordings::list)).route(web::post().to(recordings::start))

@@ -19,7 +19,7 @@ pub struct Server {
     _archive: tempfile::TempDir,
     pub address: SocketAddr,
     pub render: Render,
-    pub streams: Streams,
+    pub streams: moviola::live::Streams,
     pub desk: Arc<Desk>,
     stopper: Stopper,
     thread: Option<std::thread::JoinHandle<()>>,

@@ -17,6 +17,7 @@ pub mod recordings;
 pub mod segments;
 pub mod stills;
 pub mod storyboard;
+pub mod streams;
 pub mod thumbnail;
 pub mod transitions;
 pub mod waveform;

@@ -2,7 +2,7 @@
 
 use super::{
     analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, playlist, recordings,
-    segments, stills, storyboard, thumbnail, transitions, waveform,
+    segments, stills, storyboard, streams, thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -24,8 +24,8 @@ use utoipa::OpenApi;
         (name = "media", description = "Cutting it"),
         (name = "storyboards", description = "Looking over it"),
         (name = "analysis", description = "What is in it"),
+        (name = "live", description = "Following live sources"),
         (name = "jobs", description = "Work that outlives a request"),
-        (name = "live", description = "Sources as they happen"),
         (name = "server", description = "The server itself")
     ),
     paths(
@@ -37,7 +37,9 @@ use utoipa::OpenApi;
         storyboard::jpeg, storyboard::png, storyboard::webp, storyboard::vtt, storyboard::json, storyboard::bif,
         storyboard::images, storyboard::contact, waveform::png, waveform::svg, waveform::json, waveform::dat,
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
-        jobs::list, jobs::one, jobs::cancel, recordings::all, recordings::list, recordings::start,
+        streams::list, streams::one, streams::put, streams::patch, streams::remove, streams::source, streams::start,
+        streams::stop, streams::media, streams::events, streams::all_events,
+                jobs::list, jobs::one, jobs::cancel, recordings::all, recordings::list, recordings::start,
         recordings::one, recordings::extend, recordings::remove, recordings::stop, recordings::file,
         recordings::gaps, stills::jpeg, stills::png, stills::webp, stills::avif, metrics::metrics, health::health
     ),

@@ -5,7 +5,7 @@ use super::jobs::json;
 use super::{Answer, App, Desk, Recordings, Streams};
 use crate::archive::OpenFile;
 use crate::base::time::SECOND;
-use crate::base::{Error, Result, Span as Times, Timestamp};
+use crate::base::{Error, Result, Span as Times, StreamId, Timestamp};
 use crate::http::body::{self, Reader};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
@@ -17,7 +17,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 /// A recording, and where its file is.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -38,6 +37,11 @@ impl Told {
 fn place(it: &Recording) -> String {
     let stream = utf8_percent_encode(it.stream.as_str(), NON_ALPHANUMERIC);
     format!("/streams/{stream}/recordings/{}", it.id)
+}
+
+/// A stream's recordings, the latest first.
+pub(super) fn told(recordings: &Recordings, stream: &StreamId) -> Vec<impl Serialize + use<>> {
+    recordings.list(Some(stream)).into_iter().map(Told::of).collect()
 }
 
 /// What a recording is asked for with.
@@ -85,7 +89,7 @@ pub async fn all(recordings: Recordings) -> Answer {
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
 pub async fn list(request: HttpRequest, recordings: Recordings) -> Answer {
     let stream = Path::of(&request).stream(1)?;
-    Ok(json(&recordings.list(Some(&stream)).into_iter().map(Told::of).collect::<Vec<_>>())?)
+    Ok(json(&told(&recordings, &stream))?)
 }
 
 /// Records a clip, from before now if that is wished.
@@ -110,7 +114,8 @@ pub async fn start(
     let source = Source {
         stream: stream.id.clone(),
         ring: Arc::clone(&stream.ring),
-        orientation: stream.orientation.load(Ordering::Relaxed),
+        orientation: stream.settings().orientation,
+        hold: Some(stream.hold()),
         archive: desk.status(&stream.id).map(|(target, _)| (Arc::clone(desk.archive()), target)),
     };
     let span = Span { duration: asked.duration.map(micros), lookback: micros(asked.lookback.unwrap_or(0.0)) };

@@ -11,7 +11,6 @@ use crate::render::frame::wish::{Format, Wish as Words};
 use crate::render::words::number;
 use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderName, HeaderValue};
-use std::sync::atomic::Ordering;
 
 /// The parameters of a picture of a stream; only described here.
 #[derive(utoipa::IntoParams)]
@@ -76,8 +75,10 @@ async fn still(request: HttpRequest, app: App, streams: Streams, format: Format)
         at: query.timestamp("t")?,
         look: Words::look(|key| query.text(key))?,
         format: format.with(quality, &app.config.frame),
-        orientation: stream.orientation.load(Ordering::Relaxed),
+        orientation: stream.settings().orientation,
     };
+    // A stream that nobody watched begins.
+    stream.touch();
     let found = find(&stream.ring, wish.at)?;
     let facts = found.facts;
     // Numbers count on over a stream's life and begin anew with the process.

@@ -19,6 +19,7 @@ use cutter::{Cutter, Step};
 use gaps::Gaps;
 use parking_lot::Mutex;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -81,6 +82,20 @@ pub enum Event {
     Segment { span: Span, kind: SegmentKind, bytes: u64 },
     Gap(Gap),
     State(Status),
+}
+
+impl Event {
+    /// As a stream's event: a stable word and what there is to it.
+    pub fn told(&self) -> (&'static str, Value) {
+        match self {
+            Self::Segment { span, kind, bytes } => {
+                let (start, end) = (span.start, span.end);
+                ("segment", json!({ "start": start, "end": end, "kind": kind.as_str(), "bytes": bytes }))
+            }
+            Self::Gap(gap) => ("gap", json!(gap)),
+            Self::State(status) => ("recorded", json!(status)),
+        }
+    }
 }
 
 /// Hears of events; called on the recording's thread.

@@ -13,8 +13,8 @@ mod store;
 
 pub use record::{Recording, Span, State, Written};
 
-use super::Ring;
 use super::archive::Target;
+use super::{Hold, Ring};
 use crate::archive::Archive;
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock as _, SECOND, SystemClock};
@@ -49,6 +49,8 @@ pub struct Source {
     pub ring: Arc<Ring>,
     /// 1 to 8, as EXIF counts.
     pub orientation: u8,
+    /// Keeps the stream followed as long as it is recorded.
+    pub hold: Option<Hold>,
     /// Where the stream is recorded anyway: who looks back further than the ring finds it there.
     pub archive: Option<(Arc<Archive>, Target)>,
 }

@@ -33,7 +33,7 @@ pub fn stream() -> StreamId {
 }
 
 fn source(ring: &Arc<Ring>, orientation: u8) -> Source {
-    Source { stream: stream(), ring: Arc::clone(ring), orientation, archive: None }
+    Source { stream: stream(), ring: Arc::clone(ring), orientation, hold: None, archive: None }
 }
 
 fn span(duration: Option<i64>, lookback: i64) -> Span {

@@ -99,8 +99,10 @@ fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
     let feed = Feed::new(&recipe(FPS as u64, 2));
     let server = Server::start(|_| {});
     let limits = RingLimits { micros: 600 * SECOND, bytes: 64 << 20 };
-    let (stream, target) = (server.streams.put(stream(), limits), target("cam"));
-    server.desk.set(&stream.id, &stream.ring, Some(target), None).expect("a recording");
+    let stream = server.streams.put(stream(), limits);
+    let record = serde_json::json!({"record": {"channel": "cam", "quality": "source"}});
+    server.streams.patch(&stream.id, &record).expect("a recording");
+    until(|| server.desk.status(&stream.id).is_some());
     feed.epoch(&stream.ring, "start");
     feed.push(&stream.ring, 0.0, 9.0);
     recorded(&server.desk, 4);
@@ -158,7 +160,8 @@ fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
 /// Eight orientations of one picture.
 fn turned(server: &Server, stream: &moviola::live::Stream) {
     let pixels = |orientation: u8| {
-        stream.orientation.store(orientation, std::sync::atomic::Ordering::Relaxed);
+        let fields = serde_json::json!({ "orientation": orientation });
+        server.streams.patch(&stream.id, &fields).expect("a stream");
         let frame = server.get("/live/cam/frame.png");
         let mut reader = png::Decoder::new(std::io::Cursor::new(frame.body)).read_info().expect("a picture");
         let mut bytes = vec![0; reader.output_buffer_size().expect("a size")];
@@ -186,7 +189,7 @@ fn turned(server: &Server, stream: &moviola::live::Stream) {
             assert_eq!(pixel, at(from.0, from.1), "{orientation} at {x},{y}");
         }
     }
-    stream.orientation.store(1, std::sync::atomic::Ordering::Relaxed);
+    server.streams.patch(&stream.id, &serde_json::json!({ "orientation": 1 })).expect("a stream");
 }
 
 /// Recordings by their routes.
@@ -256,6 +259,7 @@ fn a_clip_reaches_back_over_the_ring_into_the_archive() {
         stream: stream(),
         ring: Arc::clone(&ring),
         orientation: 1,
+        hold: None,
         archive: Some((Arc::clone(desk.archive()), target)),
     };
     let span = recorder::Span { duration: Some(SECOND), lookback: 11 * SECOND + SECOND / 2 };

@@ -45,7 +45,8 @@ fn child_that_records_a_clip() {
     let recordings = Recordings::open(&folder(), limits(), Metrics::new(), Arc::new(|_| {}));
     feed.epoch(&ring, "start");
     feed.push(&ring, 0.0, 1.0);
-    let source = Source { stream: stream(), ring: Arc::clone(&ring), orientation: 1, archive: None };
+    let source =
+        Source { stream: stream(), ring: Arc::clone(&ring), orientation: 1, hold: None, archive: None };
     let it = recordings.start(source, Some("a.mp4"), Asked { duration: None, lookback: 0 }).expect("a clip");
     // Ten times as fast as it is shown, until somebody ends it.
     for tenth in 10..3000 {
