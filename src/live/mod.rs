@@ -5,23 +5,27 @@
 
 pub mod archive;
 mod clock;
+mod desk;
 mod events;
 mod guard;
 mod heal;
 pub mod hls;
 mod open;
 mod push;
+pub mod recorder;
 pub mod retention;
 pub mod ring;
 mod settings;
 mod source;
 mod stats;
+pub mod still;
 mod store;
 mod stream;
 mod streams;
 mod supervise;
 mod worker;
 
+pub use desk::{Desk, Wanted};
 pub use events::{Event, Events};
 pub use guard::Guard;
 pub use push::Sender;

@@ -1,12 +1,16 @@
 //! One stream: its settings, its machine, and the thread that follows its source.
 
+use super::archive::Target;
+use super::desk::Wanted;
 use super::events::{Event, Events};
 use super::hls::Hls;
 use super::push::{self, Sender};
+use super::retention::Rule;
 use super::ring::{Epoch, Ring};
-use super::settings::Settings;
+use super::settings::{Record, Settings};
 use super::source::{Push, Source};
 use super::stats::{Figures, Stats};
+use super::still::Stills;
 use super::supervise::{Action, Fault, Machine, State};
 use super::worker::{self, Job};
 use super::{Parts, redacted};
@@ -41,6 +45,8 @@ pub struct Stream {
     /// The reading end of what somebody sends, until a run takes it.
     pushed: Mutex<Option<push::Receiver>>,
     publishing: Mutex<()>,
+    /// Pictures of it made lately.
+    pub stills: Stills,
     changes: watch::Sender<u64>,
     shared: Arc<Shared>,
 }
@@ -100,6 +106,7 @@ impl Stream {
             token: Mutex::new(shared.stop.child()),
             pushed: Mutex::default(),
             publishing: Mutex::default(),
+            stills: Stills::default(),
             changes: watch::Sender::new(0),
             shared,
         })
@@ -107,6 +114,15 @@ impl Stream {
 
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read())
+    }
+
+    /// Where it is to be recorded, if it is.
+    pub fn to_record(&self) -> Option<Wanted> {
+        let settings = self.settings();
+        let Record { channel, quality } = settings.record.clone()?;
+        let rule = settings.retention.map(|it| Rule { age: it.age, bytes: it.bytes });
+        let (stream, ring) = (self.id.clone(), Arc::clone(&self.ring));
+        Some(Wanted { stream, ring, target: Target { channel, quality }, rule })
     }
 
     /// Somebody watches: a stream that nobody watched begins, and stays as long as this is said now and then.
