@@ -197,7 +197,9 @@ impl Camera {
                     let open = serving.open.fetch_add(1, Ordering::AcqRel) + 1;
                     serving.most.fetch_max(open, Ordering::AcqRel);
                     // A client that leaves is no fault of the camera.
-                    let _ = Session::new(&serving, stream).run();
+                    let mut session = Session::new(&serving, stream);
+                    let _ = session.run();
+                    let _ = session.stream.shutdown(std::net::Shutdown::Both);
                     serving.open.fetch_sub(1, Ordering::AcqRel);
                 }));
             }
@@ -305,7 +307,14 @@ impl<'a> Session<'a> {
             }
             match method.as_str() {
                 "DESCRIBE" if self.manner.hole == Hole::Describe => return self.silence(&mut reader),
-                "DESCRIBE" if !url.trim_end_matches('/').ends_with("/live") => {
+                "DESCRIBE"
+                    if !url
+                        .split('?')
+                        .next()
+                        .unwrap_or_default()
+                        .trim_end_matches('/')
+                        .ends_with("/live") =>
+                {
                     answer(self.manner.missing, "", "")?
                 }
                 "DESCRIBE" => {

@@ -158,7 +158,7 @@ fn a_day_of_a_source_leaves_nothing_behind_and_no_time_is_off() {
     let mut seen = 0;
     for step in 0..minutes * 60 * 25i64 {
         clock.step(40_000);
-        if step % 25 == 0 {
+        if step % 25 == 24 {
             let place = seen;
             until(&stream, "a second more", |it| it.ring.range().end > place + 20);
             seen = stream.ring.range().end;

@@ -20,11 +20,9 @@ fn cameras_are_followed_whatever_their_groups_of_pictures() {
         assert_eq!((track.codec, track.width, track.height), (codec, 160, 96));
         assert!(track.codecs.starts_with(if hevc { "hvc1." } else { "avc1." }), "{}", track.codecs);
         let figures = stream.figures();
-        assert_eq!(
-            (figures.gop_seconds, figures.drops.len(), figures.mended.len()),
-            (Some(seconds), 0, 0),
-            "{figures:?}"
-        );
+        assert_eq!((figures.gop_seconds, figures.drops.len()), (Some(seconds), 0), "{figures:?}");
+        // RTP has no decoding times: libav tells none of the first picture.
+        assert!(figures.mended.keys().all(|it| *it == "first-keyframe"), "{figures:?}");
         assert_eq!((camera.connections(), epochs(&stream)), (1, vec!["start"]));
         // Each picture is what the camera sent.
         let sent = camera.pictures(5);
