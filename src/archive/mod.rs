@@ -191,6 +191,14 @@ impl Archive {
         }
     }
 
+    /// Bytes of the file system that holds the archive: all, and those that may still be written.
+    pub fn disk(&self) -> Result<(u64, u64)> {
+        let facts = rustix::fs::statvfs(self.root.path())
+            .map_err(|errno| Error::io("the archive's file system cannot be asked", &errno.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
+        Ok((bytes(facts.f_blocks), bytes(facts.f_bavail)))
+    }
+
     /// Where a selected segment's file lies.
     pub fn path_of(&self, segment: &Segment) -> PathBuf {
         self.root.path().join(segment.relative_path())

@@ -26,6 +26,8 @@ pub struct Inner {
     /// Tasks ended, by lane and outcome (done, failed, cancelled, panicked, refused).
     pub pool_tasks: IntCounterVec,
     /// Hours of listings held in memory.
+    /// Of the file system the archive lies on, by `kind`: `size` and `free`.
+    pub archive_disk: IntGaugeVec,
     pub listing_hours: IntGauge,
     /// Segment names held in memory by those listings.
     pub listing_segments: IntGauge,
@@ -175,6 +177,11 @@ impl Metrics {
             pool_running: gauge_vec("moviola_pool_running", "Workers running a task now", &["lane"]),
             pool_queued: gauge_vec("moviola_pool_queued", "Tasks waiting for a worker", &["lane"]),
             pool_tasks: counter_vec("moviola_pool_tasks_total", "Tasks ended", &["lane", "outcome"]),
+            archive_disk: gauge_vec(
+                "moviola_archive_disk_bytes",
+                "Of the file system the archive lies on, when it was last asked",
+                &["kind"],
+            ),
             listing_hours: gauge("moviola_listing_hours", "Hours of listings held in memory"),
             listing_segments: gauge("moviola_listing_segments", "Segment names held in memory"),
             listing_reads: counter_vec(

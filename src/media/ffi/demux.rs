@@ -1,5 +1,6 @@
 //! Opening a container and reading its packets one by one.
 
+use super::codec::MAX_PIXELS;
 use super::frame::{PixelFormat, quarter_turns};
 use super::io::{ReadSeek, Reader};
 use super::packet::Packet;
@@ -89,9 +90,7 @@ impl Demuxer {
         };
         let mut demuxer = Self { context, reader: Some(reader), watch: None, token: token.clone() };
         if input.probe {
-            // SAFETY: the context is open and ours.
-            let code =
-                unsafe { ffi::avformat_find_stream_info(demuxer.context.as_ptr(), std::ptr::null_mut()) };
+            let code = demuxer.probe()?;
             if let Err(error) = check("the media could not be understood", code) {
                 return Err(demuxer.failure().unwrap_or(error));
             }
@@ -210,6 +209,23 @@ impl Demuxer {
     fn failure(&mut self) -> Option<Error> {
         let read = self.reader.as_mut().and_then(Reader::failure);
         read.or_else(|| self.watch.as_ref().and_then(|it| it.verdict()))
+    }
+
+    /// Reads ahead. Pictures that are decoded for it have the bound of all others: a header that claims more is believed by
+    /// nobody.
+    fn probe(&mut self) -> Result<i32> {
+        let most = MAX_PIXELS.to_string();
+        let count = self.streams().len();
+        let mut options =
+            (0..count).map(|_| Options::new(&[("max_pixels", &most)])).collect::<Result<Vec<_>>>()?;
+        let mut raw: Vec<_> = options.iter().map(|it| it.0).collect();
+        // SAFETY: the context is open and ours; there is a dictionary for each stream it has now, which is how many are
+        // read. A dictionary may be replaced by another, which is ours then.
+        let code = unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), raw.as_mut_ptr()) };
+        for (own, raw) in options.iter_mut().zip(raw) {
+            own.0 = raw;
+        }
+        Ok(code)
     }
 
     /// The container's short name, such as `mpegts`.
