@@ -155,9 +155,6 @@ struct Shared {
     /// Woken when it stops.
     bell: (Mutex<()>, Condvar),
     connections: AtomicUsize,
-    /// Connections open at a time, and the most there were.
-    open: AtomicUsize,
-    most: AtomicUsize,
     log: Mutex<Vec<String>>,
     sockets: Mutex<Vec<TcpStream>>,
 }
@@ -178,8 +175,6 @@ impl Camera {
             stopping: false.into(),
             bell: Default::default(),
             connections: 0.into(),
-            open: 0.into(),
-            most: 0.into(),
             log: Mutex::default(),
             sockets: Mutex::default(),
         });
@@ -194,13 +189,10 @@ impl Camera {
                 serving.sockets.lock().expect("sockets").extend(stream.try_clone());
                 let serving = Arc::clone(&serving);
                 threads.push(std::thread::spawn(move || {
-                    let open = serving.open.fetch_add(1, Ordering::AcqRel) + 1;
-                    serving.most.fetch_max(open, Ordering::AcqRel);
                     // A client that leaves is no fault of the camera.
                     let mut session = Session::new(&serving, stream);
                     let _ = session.run();
                     let _ = session.stream.shutdown(std::net::Shutdown::Both);
-                    serving.open.fetch_sub(1, Ordering::AcqRel);
                 }));
             }
             threads.into_iter().for_each(|it| it.join().expect("a session"));
@@ -220,9 +212,9 @@ impl Camera {
         self.shared.connections.load(Ordering::Acquire)
     }
 
-    /// The most connections that were open at a time.
-    pub fn most_at_a_time(&self) -> usize {
-        self.shared.most.load(Ordering::Acquire)
+    /// Pictures of its reel.
+    pub fn length(&self) -> usize {
+        self.shared.reel.pictures.len()
     }
 
     /// The first pictures of its reel.

@@ -158,7 +158,6 @@ fn playlists_are_followed_and_lead_nowhere_else() {
     let stream = house.put("hls", json!({"source": format!("http://{address}/x.m3u8"), "keepalive": true}));
     until(&stream, "its end", |it| it.state() == State::BackingOff);
     assert_eq!(stream.status().cause, Some("not-allowed"));
-    assert!(pictures(&stream).len() >= 25);
     let _ = std::net::TcpStream::connect(address);
     assert!(serving.join().expect("a server").iter().any(|it| it.contains("/a.ts")));
 }
