@@ -214,6 +214,8 @@ impl App {
         let render = build(config)?;
         let jobs = jobs(&render);
         let streams = Streams::new(viewers(&render.config));
+        let limit = render.config.hls.bytes.0 as f64;
+        render.metrics.limits.with_label_values(&["hls_bytes_a_stream"]).set(limit);
         Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
     }
 
