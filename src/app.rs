@@ -360,6 +360,8 @@ impl App {
         let render = build(config)?;
         let jobs = jobs(&render);
         let streams = streams(&render)?;
+        let limit = render.config.hls.bytes.0 as f64;
+        render.metrics.limits.with_label_values(&["hls_bytes_a_stream"]).set(limit);
         let desk = Arc::new(desk(&render, &streams));
         let recordings = recordings(&render, &streams);
         let stop = Arc::new(Notify::new());
