@@ -5,7 +5,6 @@ use super::desk::Wanted;
 use super::events::{Event, Events};
 use super::hls::Hls;
 use super::push::{self, Sender};
-use super::retention::Rule;
 use super::ring::{Epoch, Ring};
 use super::settings::{Record, Settings};
 use super::source::{Push, Source};
@@ -120,7 +119,7 @@ impl Stream {
     pub fn to_record(&self) -> Option<Wanted> {
         let settings = self.settings();
         let Record { channel, quality } = settings.record.clone()?;
-        let rule = settings.retention.map(|it| Rule { age: it.age, bytes: it.bytes });
+        let rule = settings.retention;
         let (stream, ring) = (self.id.clone(), Arc::clone(&self.ring));
         Some(Wanted { stream, ring, target: Target { channel, quality }, rule })
     }

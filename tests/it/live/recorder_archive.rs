@@ -70,7 +70,8 @@ fn segments_are_named_by_what_is_in_them_and_gaps_by_their_cause() {
     recorded(&desk, 5);
     // Four seconds later the source is back, with times of its own.
     feed.epoch(&ring, "reconnect");
-    feed.push(&ring, 13.0, 20.0);
+    // The first picture is sent before it is shown.
+    feed.push(&ring, 12.9, 20.0);
     recorded(&desk, 8);
     desk.set(&stream(), &ring, None, None).expect("no recording");
     let at = |seconds: i64| begin() + seconds * SECOND;
@@ -155,6 +156,21 @@ fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
     feed.push(&stream.ring, 9.0, 10.5);
     assert_eq!(barcode::read_png(&server.get("/live/cam/frame.png").body), Some(250));
     clips(&server, &feed, &stream);
+    // Another size, of the same keyframe; and another source, from its first keyframe on.
+    let size = |target: &str| {
+        let body = server.get(target).body;
+        let reader = png::Decoder::new(std::io::Cursor::new(body)).read_info().expect("a picture");
+        (reader.info().width, reader.info().height)
+    };
+    assert_eq!(size("/live/cam/frame.png"), (448, 252));
+    assert_eq!(size("/live/cam/frame.png?width=112"), (112, 63));
+    let mut small = recipe(FPS as u64, 0);
+    (small.picture.width, small.picture.height) = (416, 240);
+    let small = Feed::new(&small);
+    small.epoch(&stream.ring, "codec");
+    stream.ring.push(small.sample(0));
+    assert_eq!(size("/live/cam/frame.png"), (416, 240));
+    assert_eq!(barcode::read_png(&server.get("/live/cam/frame.png").body), Some(0));
 }
 
 /// Eight orientations of one picture.
@@ -263,7 +279,8 @@ fn a_clip_reaches_back_over_the_ring_into_the_archive() {
         archive: Some((Arc::clone(desk.archive()), target)),
     };
     let span = recorder::Span { duration: Some(SECOND), lookback: 11 * SECOND + SECOND / 2 };
-    recordings.start(source, Some("a.mp4"), span).expect("a clip");
+    let it = recordings.start(source, Some("a.mp4"), span).expect("a clip");
+    until(|| recordings.get(&stream(), &it.id).is_ok_and(|it| it.start.is_some()));
     feed.push(&ring, 15.0, 18.0);
     let done = loop {
         let it = told.recv_timeout(PATIENCE).expect("a clip ends");
