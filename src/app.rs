@@ -7,7 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
 use crate::jobs::{self, Jobs};
-use crate::live::Streams;
+use crate::live::{self, Guard, RingLimits, Streams};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -95,6 +95,45 @@ fn jobs(render: &Render) -> Jobs {
         render.generate_videos(parameters, &mut |done, total| progress.set(done, total), token)
     });
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
+}
+
+/// Live sources, taken up as they were left.
+fn streams(render: &Render) -> Result<Streams> {
+    let config = &render.config.live;
+    let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
+    let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
+    let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
+    let files = match config.files.as_os_str().is_empty() {
+        true => Some(usual).filter(|it| it.is_dir()).unwrap_or_default(),
+        false => config.files.clone(),
+    };
+    Streams::open(live::Parts {
+        directory: match config.directory.as_os_str().is_empty() {
+            true => render.archive.path().join(live::FOLDER),
+            false => config.directory.clone(),
+        },
+        most: config.streams,
+        ring: RingLimits { micros: micros(config.ring), bytes: config.ring_bytes.0 as usize },
+        budgets: live::Budgets {
+            connect: config.connect.0,
+            first_frame: config.first_frame.0,
+            stall: config.stall.0,
+        },
+        policy: live::Policy {
+            first: micros(config.retry),
+            most: micros(config.retry_max),
+            healthy: micros(config.healthy),
+            auth: micros(config.retry_auth),
+            idle: micros(config.idle),
+            ..live::Policy::default()
+        },
+        guard: Guard::new(&config.schemes, &config.hosts, files).map_err(wrong)?,
+        listen: config.listen,
+        pipe_bytes: config.push_buffer.0 as usize,
+        events: config.events,
+        clock: Arc::new(SystemClock),
+        metrics: render.metrics.clone(),
+    })
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -197,7 +236,7 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let render = build(config)?;
         let jobs = jobs(&render);
-        let streams = Streams::default();
+        let streams = streams(&render)?;
         Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
     }
 
@@ -212,6 +251,10 @@ impl App {
 
     pub fn render(&self) -> &Render {
         &self.render
+    }
+
+    pub fn streams(&self) -> &Streams {
+        &self.streams
     }
 
     /// Serves until SIGTERM, SIGINT or a [`Stopper`]; then finishes what is at hand within the grace, cancels the
@@ -247,6 +290,9 @@ impl App {
             Ok(began)
         });
         let began = stopping?;
+        if !streams.shutdown(Duration::from_secs(2)) {
+            tracing::error!("a source did not heed its cancellation and is left behind");
+        }
         let left = render.config.shutdown.grace.0.saturating_sub(began.elapsed());
         render.stop.cancel();
         if !render.pool.shutdown(left.min(Duration::from_secs(1))) {

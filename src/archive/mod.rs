@@ -22,7 +22,7 @@ pub use writer::{SegmentWriter, VideoWriter, Written};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, HOUR, SystemClock};
 use crate::base::{Channel, Error, Hour, Kind, Name, Quality, Result, Span, Timestamp, Token};
-use beneath::Root;
+pub use beneath::Root;
 use listing::Listings;
 use std::fs::File;
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ pub mod page;
 pub mod playlist;
 pub mod segments;
 pub mod storyboard;
+pub mod streams;
 pub mod thumbnail;
 pub mod transitions;
 pub mod waveform;
@@ -24,7 +25,6 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 type App = web::Data<crate::render::Render>;
 type Jobs = web::Data<crate::jobs::Jobs>;
-#[allow(dead_code)]
 type Streams = web::Data<crate::live::Streams>;
 type Answer = Result<HttpResponse, Problem>;
 
