@@ -19,9 +19,9 @@ at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; 
 
 node_now() { has node && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge "$NODE_MIN" ]; }
 
-# Ubuntu's package of this name is a door to a snap, which containers cannot run; there CHROMIUM names another.
-readonly BROWSER=chromium
-browser() { [ -n "${CHROMIUM:-}" ] || has chromium; }
+# Ubuntu's package of this name is a door to a snap, which containers cannot run: there CHROMIUM names a browser, or the
+# page is not tried in one.
+browser() { [ -n "${CHROMIUM:-}" ] || has chromium || ! grep -qs '^ID=debian' /etc/os-release; }
 
 packages=()
 want() { packages+=("$@"); }
@@ -47,7 +47,7 @@ look() {
     node_now || want nodejs
     has npm || want npm
     if [ "$what" = test ]; then
-        browser || want "$BROWSER"
+        browser || want chromium
         has ffmpeg || want ffmpeg
         has python3 || want python3
         [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || want fonts-dejavu-core
