@@ -7,6 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
 use crate::jobs::{self, Jobs};
+use crate::media;
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -51,6 +52,7 @@ pub fn build(config: Config) -> Result<Render> {
         return Err(Error::invalid("no-archive", "archive", detail));
     }
     use_small_pages();
+    media::share_heaps();
     let metrics = Metrics::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());

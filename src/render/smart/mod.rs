@@ -9,6 +9,7 @@ mod file;
 mod matroska;
 mod movie;
 mod mp4;
+mod program;
 mod receipt;
 mod transport;
 
@@ -223,6 +224,7 @@ impl SmartCut {
         let layout = composed.file.ok_or_else(|| Error::internal("a cut without a file"))?.finish()?;
         let planning = since.elapsed().saturating_sub(composed.making);
         let receipt = composed.receipt.close(Some(layout.length()));
+        crate::media::give_back();
         Ok(Self { layout, tag, receipt, planning, making: composed.making })
     }
 

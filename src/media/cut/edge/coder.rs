@@ -81,7 +81,12 @@ impl<'a> EdgeCoder<'a> {
             let key = packet.is_key();
             samples.push(Sample { track: 0, pts, dts: pts - delay, key, second_field: false, bytes });
             Ok(())
-        })
+        })?;
+        if frame.is_none() {
+            // It holds several pictures, and what comes now needs none.
+            self.encoder = None;
+        }
+        Ok(())
     }
 
     fn open(&self, first: &Frame) -> Result<Encoder> {
