@@ -1,5 +1,8 @@
 //! Says in one sentence what to install when the libav that would be linked is missing, too old or too new,
-//! and tells the program its git revision and the FFmpeg it was built against.
+//! and tells the program its git revision and the FFmpeg it was built against. Puts the page into the program.
+
+#[path = "build/page.rs"]
+mod page;
 
 use std::path::Path;
 use std::process::Command;
@@ -28,6 +31,7 @@ fn main() {
     if pkg_config::Config::new().cargo_metadata(false).atleast_version("60").probe("libavutil").is_ok() {
         println!("cargo::rustc-cfg=libavutil_60");
     }
+    page::embed();
     println!("cargo::rustc-env=BUILT_REVISION={}", revision().unwrap_or_else(|| "unknown".into()));
 }
 

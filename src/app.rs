@@ -7,6 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::http;
 use crate::jobs::{self, Jobs};
+use crate::live::{self, Guard, RingLimits, Streams};
 use crate::media;
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
@@ -23,6 +24,7 @@ use tokio::sync::Notify;
 pub struct App {
     render: Render,
     jobs: Jobs,
+    streams: Streams,
     listener: TcpListener,
     address: SocketAddr,
     stop: Arc<Notify>,
@@ -57,7 +59,7 @@ pub fn build(config: Config) -> Result<Render> {
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
     let limits = Limits { listing_segments: config.listing.max_segments, ..Limits::default() };
-    let archive = Archive::open(&config.archive, limits, metrics.clone())?;
+    let archive = Arc::new(Archive::open(&config.archive, limits, metrics.clone())?);
     let pool = Pool::start(&lanes(&config), &metrics)?;
     let stop = Token::root();
     let cache = &config.cache;
@@ -95,6 +97,45 @@ fn jobs(render: &Render) -> Jobs {
         render.generate_videos(parameters, &mut |done, total| progress.set(done, total), token)
     });
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
+}
+
+/// Live sources, taken up as they were left.
+fn streams(render: &Render) -> Result<Streams> {
+    let config = &render.config.live;
+    let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
+    let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
+    let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
+    let files = match config.files.as_os_str().is_empty() {
+        true => Some(usual).filter(|it| it.is_dir()).unwrap_or_default(),
+        false => config.files.clone(),
+    };
+    Streams::open(live::Parts {
+        directory: match config.directory.as_os_str().is_empty() {
+            true => render.archive.path().join(live::FOLDER),
+            false => config.directory.clone(),
+        },
+        most: config.streams,
+        ring: RingLimits { micros: micros(config.ring), bytes: config.ring_bytes.0 as usize },
+        budgets: live::Budgets {
+            connect: config.connect.0,
+            first_frame: config.first_frame.0,
+            stall: config.stall.0,
+        },
+        policy: live::Policy {
+            first: micros(config.retry),
+            most: micros(config.retry_max),
+            healthy: micros(config.healthy),
+            auth: micros(config.retry_auth),
+            idle: micros(config.idle),
+            ..live::Policy::default()
+        },
+        guard: Guard::new(&config.schemes, &config.hosts, files).map_err(wrong)?,
+        listen: config.listen,
+        pipe_bytes: config.push_buffer.0 as usize,
+        events: config.events,
+        clock: Arc::new(SystemClock),
+        metrics: render.metrics.clone(),
+    })
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -197,7 +238,8 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let render = build(config)?;
         let jobs = jobs(&render);
-        Ok(Self { render, jobs, listener, address, stop: Arc::new(Notify::new()) })
+        let streams = streams(&render)?;
+        Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
     }
 
     /// Where it listens; the port is the real one.
@@ -213,13 +255,17 @@ impl App {
         &self.render
     }
 
+    pub fn streams(&self) -> &Streams {
+        &self.streams
+    }
+
     /// Serves until SIGTERM, SIGINT or a [`Stopper`]; then finishes what is at hand within the grace, cancels the
     /// rest, and returns when no thread is left.
     pub fn run(self) -> Result<()> {
         let broken = |fault: std::io::Error| Error::io("the server cannot run", &fault);
-        let Self { render, jobs, listener, stop, .. } = self;
+        let Self { render, jobs, streams, listener, stop, .. } = self;
         let stopping = actix_web::rt::System::new().block_on(async {
-            let server = http::server(&render, &jobs, listener).map_err(broken)?;
+            let server = http::server(&render, &jobs, &streams, listener).map_err(broken)?;
             let handle = server.handle();
             actix_web::rt::spawn(keep_bounded(render.clone()));
             actix_web::rt::spawn(keep_warm(render.clone()));
@@ -246,6 +292,9 @@ impl App {
             Ok(began)
         });
         let began = stopping?;
+        if !streams.shutdown(Duration::from_secs(2)) {
+            tracing::error!("a source did not heed its cancellation and is left behind");
+        }
         let left = render.config.shutdown.grace.0.saturating_sub(began.elapsed());
         render.stop.cancel();
         if !render.pool.shutdown(left.min(Duration::from_secs(1))) {

@@ -11,7 +11,7 @@ use crate::archive::beneath::Root;
 use crate::archive::hour::{Candidates, HourListing, hour_path};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, SECOND};
-use crate::base::{Channel, Error, Hour, Kind, Name, Quality, Result};
+use crate::base::{Channel, Error, Hour, Kind, Name, Quality, Result, Token};
 use parking_lot::Mutex;
 use rustix::fs::{Dir, FileType, Stat};
 use std::collections::HashMap;
@@ -128,6 +128,27 @@ impl Listings {
         }
         names.sort_unstable();
         Ok(names)
+    }
+
+    /// The paths of all files below a folder, relative to it, hidden ones too, sorted. Links to folders are not followed.
+    pub fn below(&self, folder: &Name, token: &Token) -> Result<Vec<String>> {
+        let (mut found, mut waiting) = (Vec::new(), vec![PathBuf::new()]);
+        while let Some(relative) = waiting.pop() {
+            token.check()?;
+            let Some(open) = self.root.folder(&Path::new(folder.as_str()).join(&relative))? else { continue };
+            each_entry(open, |name, kind| {
+                let path = relative.join(name);
+                match kind {
+                    FileType::Directory => waiting.push(path),
+                    _ => found.extend(path.to_str().map(str::to_owned)),
+                }
+            })?;
+            if found.len() + waiting.len() > MAX_NAMES {
+                return Err(too_large());
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// The names of an hour's segments (`.ts`) and chat batches (`.json`) as they are, sorted, without those a
@@ -271,6 +292,19 @@ impl Stamp {
 
 /// Calls `each` for every visible name that is UTF-8; no request could ask for another.
 fn each_name(folder: OwnedFd, mut each: impl FnMut(&str, FileType)) -> Result<()> {
+    each_entry(folder, |name, kind| {
+        if !name.starts_with('.') {
+            each(name, kind);
+        }
+    })
+}
+
+fn too_large() -> Error {
+    Error::new(Kind::Exhausted, "folder-too-large", "a folder holds more names than are read")
+}
+
+/// All names of a folder that are UTF-8, but for its own and its parent's.
+fn each_entry(folder: OwnedFd, mut each: impl FnMut(&str, FileType)) -> Result<()> {
     let dir = Dir::new(folder).map_err(|errno| unreadable(Path::new(""), &errno))?;
     for (count, entry) in dir.enumerate() {
         let entry = match entry {
@@ -280,15 +314,11 @@ fn each_name(folder: OwnedFd, mut each: impl FnMut(&str, FileType)) -> Result<()
             Err(errno) => return Err(unreadable(Path::new(""), &errno)),
         };
         if count >= MAX_NAMES {
-            return Err(Error::new(
-                Kind::Exhausted,
-                "folder-too-large",
-                "a folder holds more names than are read",
-            ));
+            return Err(too_large());
         }
         match entry.file_name().to_str() {
-            Ok(name) if !name.starts_with('.') => each(name, entry.file_type()),
-            _ => (),
+            Ok("." | "..") | Err(_) => (),
+            Ok(name) => each(name, entry.file_type()),
         }
     }
     Ok(())

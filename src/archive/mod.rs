@@ -9,18 +9,20 @@ mod listing;
 mod name;
 mod select;
 mod sidecar;
+mod stored;
 mod writer;
 
 pub use hour::{HourListing, Segment};
 pub use name::{MAX_DURATION, Refused, SegmentKind, SegmentName, decode_hash};
 pub use select::{Item, Selection, Selector, TOLERANCE, select};
 pub use sidecar::{Key, Product, SidecarLimits, Sidecars, Stamp};
+pub use stored::Stored;
 pub use writer::{SegmentWriter, VideoWriter, Written};
 
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, HOUR, SystemClock};
 use crate::base::{Channel, Error, Hour, Kind, Name, Quality, Result, Span, Timestamp, Token};
-use beneath::Root;
+pub use beneath::Root;
 use listing::Listings;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -119,6 +121,11 @@ impl Archive {
         self.listings.files(channel, quality, hour, tombstones)
     }
 
+    /// The paths of all files below a folder, hidden ones too, sorted; none where there is no such folder.
+    pub fn below(&self, folder: &Name, token: &Token) -> Result<Vec<String>> {
+        self.listings.below(folder, token)
+    }
+
     /// The hours of a quality, earliest first.
     pub fn hours(&self, channel: &Channel, quality: &Quality) -> Result<Vec<Hour>> {
         self.listings.hours(channel, quality)
@@ -182,6 +189,14 @@ impl Archive {
             hours.retain(|hour| (first..=last).contains(hour));
             Ok(hours)
         }
+    }
+
+    /// Bytes of the file system that holds the archive: all, and those that may still be written.
+    pub fn disk(&self) -> Result<(u64, u64)> {
+        let facts = rustix::fs::statvfs(self.root.path())
+            .map_err(|errno| Error::io("the archive's file system cannot be asked", &errno.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
+        Ok((bytes(facts.f_blocks), bytes(facts.f_bavail)))
     }
 
     /// Where a selected segment's file lies.

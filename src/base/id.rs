@@ -100,6 +100,11 @@ named! {
     JobId, "job"
 }
 
+named! {
+    /// A stream: a live source that is followed.
+    StreamId, "stream"
+}
+
 impl JobId {
     /// A new one. Those of one process differ by their count, those of another by their time.
     pub fn next(now: Timestamp) -> Self {

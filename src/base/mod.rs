@@ -7,8 +7,9 @@ pub mod error;
 pub mod id;
 pub mod metrics;
 pub mod time;
+pub mod units;
 
 pub use cancel::Token;
 pub use error::{Error, Kind, Result};
-pub use id::{Channel, JobId, Name, Quality};
+pub use id::{Channel, JobId, Name, Quality, StreamId};
 pub use time::{Hour, Span, Timestamp};

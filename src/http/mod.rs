@@ -11,6 +11,7 @@ pub mod extract;
 mod routes;
 
 use crate::jobs::Jobs;
+use crate::live::Streams;
 use crate::render::Render;
 use actix_web::dev::Server;
 use actix_web::http::KeepAlive;
@@ -19,8 +20,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    analysis, cut, files, frame, generate, health, jobs, metrics, openapi, playlist, segments, storyboard,
-    thumbnail, transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, openapi, page, playlist,
+    segments, storyboard, streams, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -33,6 +34,9 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/files/{channel}/{quality}", files::hours))
         .service(at("/files/{channel}/{quality}/{hour}", files::files))
         .service(at("/segments/{path:.+}", segments::segment))
+        .service(at("/extras/{dir}", files::extras))
+        .service(at("/coverage/{channel}/{quality}.json", coverage::json))
+        .service(at("/coverage/{channel}/{quality}.png", coverage::png))
         .service(at("/playlist/{channel}.m3u8", playlist::master))
         .service(at("/playlist/{channel}/{quality}.m3u8", playlist::media))
         .service(at("/playlist/{channel}/{quality}/iframes.m3u8", playlist::iframes))
@@ -73,11 +77,37 @@ fn tree(config: &mut ServiceConfig) {
         .service(resource("/jobs/{job}", "GET, HEAD, DELETE, OPTIONS", |it| {
             it.route(reads().to(jobs::one)).route(web::delete().to(jobs::cancel))
         }))
+        .service(at("/streams", streams::list))
+        .service(at("/streams/events", streams::all_events))
+        .service(resource("/streams/{stream}", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS", |it| {
+            it.route(reads().to(streams::one))
+                .route(web::put().to(streams::put))
+                .route(web::patch().to(streams::patch))
+                .route(web::delete().to(streams::remove))
+        }))
+        .service(resource("/streams/{stream}/source", "PUT, OPTIONS", |it| {
+            it.route(web::put().to(streams::source))
+        }))
+        .service(resource("/streams/{stream}/media", "PUT, OPTIONS", |it| {
+            it.route(web::put().to(streams::media))
+        }))
+        .service(resource("/streams/{stream}/start", "POST, OPTIONS", |it| {
+            it.route(web::post().to(streams::start))
+        }))
+        .service(resource("/streams/{stream}/stop", "POST, OPTIONS", |it| {
+            it.route(web::post().to(streams::stop))
+        }))
+        .service(at("/streams/{stream}/events", streams::events))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))
         .service(at("/openapi.json", openapi::document))
-        .service(at("/docs", openapi::page));
+        .service(at("/docs", openapi::page))
+        .service(at("/", page::index))
+        .service(at("/assets/{file}", page::file))
+        .service(at("/favicon.svg", page::file))
+        // Last: its first word may be any channel.
+        .service(at("/{channel}/chat.json", chat::messages));
 }
 
 fn at<F, Args>(pattern: &str, handler: F) -> Resource
@@ -117,15 +147,22 @@ const LAST_BYTES_SECONDS: u64 = 1;
 
 /// The server over `listener`; it runs once it is awaited. `render` is built once, outside: the closure below runs
 /// once per HTTP worker.
-pub fn server(render: &Render, jobs: &Jobs, listener: TcpListener) -> std::io::Result<Server> {
+pub fn server(
+    render: &Render,
+    jobs: &Jobs,
+    streams: &Streams,
+    listener: TcpListener,
+) -> std::io::Result<Server> {
     let options = render.config.http.clone();
     let grace = render.config.shutdown.grace.0;
     let data = web::Data::new(render.clone());
     let jobs = web::Data::new(jobs.clone());
+    let streams = web::Data::new(streams.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .app_data(jobs.clone())
+            .app_data(streams.clone())
             .wrap(from_fn(around::around))
             .configure(tree)
             .default_service(web::to(around::nothing_here))

@@ -7,6 +7,7 @@ pub mod file;
 pub mod frame;
 pub mod gop;
 pub mod index;
+pub mod live;
 pub mod loudness;
 pub mod matroska;
 pub mod mp4;

@@ -1,6 +1,7 @@
 //! What a decoder is told before the first sample, as MP4 and Matroska carry it.
 
 use super::index::{AudioCodec, AudioTrack, ParameterSet, SetKind, VideoFormat};
+use super::mp4::SoundCoding;
 use super::nal::{BitReader, Chroma, unescape};
 
 /// What MP4 and Matroska have no room for.
@@ -155,6 +156,24 @@ pub fn name(codec: AudioCodec) -> &'static str {
         AudioCodec::Eac3 => "E-AC-3",
         AudioCodec::Opus => "Opus",
     }
+}
+
+/// How MP4 tells of a track of sound. `bit_rate` is in kbit/s.
+pub fn coding(track: &AudioTrack, bit_rate: u32) -> Result<SoundCoding, Refused> {
+    let boxed = |entry, kind, record| SoundCoding::Boxed { entry, kind, record };
+    let name = name(track.codec);
+    Ok(match track.codec {
+        AudioCodec::AacAdts => SoundCoding::Mpeg4 { object: 0x40, config: aac(track)? },
+        // Audio of ISO/IEC 11172-3, and its lower rates of 13818-3.
+        AudioCodec::Mpeg { .. } if track.sample_rate < 32_000 => {
+            SoundCoding::Mpeg4 { object: 0x69, config: Vec::new() }
+        }
+        AudioCodec::Mpeg { .. } => SoundCoding::Mpeg4 { object: 0x6b, config: Vec::new() },
+        AudioCodec::Ac3 => boxed(*b"ac-3", *b"dac3", ac3(track).ok_or(name)?),
+        AudioCodec::Eac3 => boxed(*b"ec-3", *b"dec3", eac3(track, bit_rate).ok_or(name)?),
+        AudioCodec::Opus => boxed(*b"Opus", *b"dOps", opus(track, true)?),
+        AudioCodec::AacLatm => return Err(name),
+    })
 }
 
 #[cfg(test)]

@@ -32,6 +32,11 @@ impl Render {
         self.ask(move |archive, _| archive.files(&channel, &quality, &hour, tombstones)).await
     }
 
+    /// The paths of all files below a folder, hidden ones too.
+    pub async fn extras(&self, folder: Name) -> Result<Vec<String>> {
+        self.ask(move |archive, token| archive.below(&folder, token)).await
+    }
+
     /// A file of the archive, open.
     pub async fn file(&self, path: Vec<Name>) -> Result<Arc<StoredFile>> {
         self.ask(move |archive, _| StoredFile::new(archive.open_file(&path)?)).await.map(Arc::new)

@@ -2,7 +2,9 @@
 //! above needs to know none of them, and the command line runs the same code.
 
 pub mod bytes;
+mod chat;
 mod clips;
+pub mod coverage;
 pub mod cut;
 pub mod demo;
 pub mod files;
@@ -10,7 +12,7 @@ pub mod frame;
 pub mod generate;
 mod iframes;
 mod index;
-mod loudness;
+pub mod loudness;
 mod peaks;
 pub mod playlist;
 pub mod rough;
@@ -72,7 +74,8 @@ pub struct Wanted {
 pub struct Render(Arc<Parts>);
 
 pub struct Parts {
-    pub archive: Archive,
+    /// Shared with what records live streams.
+    pub archive: Arc<Archive>,
     /// Bytes derived from segments.
     pub sidecars: Sidecars,
     /// Smart cuts prepared lately.

@@ -17,6 +17,7 @@ pub struct Server {
     _archive: tempfile::TempDir,
     pub address: SocketAddr,
     pub render: Render,
+    pub streams: moviola::live::Streams,
     stopper: Stopper,
     thread: Option<std::thread::JoinHandle<()>>,
     agent: ureq::Agent,
@@ -71,11 +72,12 @@ impl Server {
         set(&mut config);
         let app = App::new(config).expect("a server");
         let (address, render, stopper) = (app.address(), app.render().clone(), app.stopper());
+        let streams = app.streams().clone();
         let run = move || app.run().expect("a clean stop");
         let thread = std::thread::Builder::new().name("server".into()).spawn(run).expect("a thread");
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
-        Self { _archive: archive, address, render, stopper, thread: Some(thread), agent }
+        Self { _archive: archive, address, render, streams, stopper, thread: Some(thread), agent }
     }
 
     pub fn get(&self, target: &str) -> Answer {

@@ -55,3 +55,13 @@ pub async fn files(request: HttpRequest, app: App) -> Answer {
     let tombstones = Query::of(&request).boolean("tombstones")?;
     list(&request, app.files(channel, quality, hour, tombstones).await)
 }
+
+/// All files below a folder of the archive.
+#[utoipa::path(get, path = "/extras/{dir}", tag = "archive", params(("dir" = String, Path)), responses(
+    (status = 200, description = "Paths below the folder, sorted, hidden ones too; empty where there is none",
+        body = Vec<String>),
+    (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
+pub async fn extras(request: HttpRequest, app: App) -> Answer {
+    let folder = Path::of(&request).name(1, "dir")?;
+    list(&request, app.extras(folder).await)
+}

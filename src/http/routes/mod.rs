@@ -1,6 +1,8 @@
 //! One file per resource. A handler reads its parameters, asks `render`, and says what the bytes are.
 
 pub mod analysis;
+pub mod chat;
+pub mod coverage;
 pub mod cut;
 pub mod files;
 pub mod frame;
@@ -9,9 +11,11 @@ pub mod health;
 pub mod jobs;
 pub mod metrics;
 pub mod openapi;
+pub mod page;
 pub mod playlist;
 pub mod segments;
 pub mod storyboard;
+pub mod streams;
 pub mod thumbnail;
 pub mod transitions;
 pub mod waveform;
@@ -21,6 +25,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 type App = web::Data<crate::render::Render>;
 type Jobs = web::Data<crate::jobs::Jobs>;
+type Streams = web::Data<crate::live::Streams>;
 type Answer = Result<HttpResponse, Problem>;
 
 fn is_head(request: &HttpRequest) -> bool {

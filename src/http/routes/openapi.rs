@@ -1,8 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
 use super::{
-    analysis, cut, files, frame, generate, health, jobs, metrics, playlist, segments, storyboard, thumbnail,
-    transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, playlist, segments,
+    storyboard, streams, thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -24,17 +24,21 @@ use utoipa::OpenApi;
         (name = "media", description = "Cutting it"),
         (name = "storyboards", description = "Looking over it"),
         (name = "analysis", description = "What is in it"),
+        (name = "live", description = "Following live sources"),
         (name = "jobs", description = "Work that outlives a request"),
         (name = "server", description = "The server itself")
     ),
     paths(
-        files::channels, files::qualities, files::hours, files::files, segments::segment, playlist::master,
+        files::channels, files::qualities, files::hours, files::files, files::extras, segments::segment, coverage::json,
+        coverage::png, chat::messages, playlist::master,
         playlist::media, playlist::iframes, cut::ts, cut::mp4, cut::mkv, cut::webm, transitions::transitions,
         frame::png, frame::jpeg, frame::webp, frame::avif, frame::any,
         thumbnail::png, thumbnail::jpeg, thumbnail::webp, thumbnail::upload, thumbnail::templates,
         storyboard::jpeg, storyboard::png, storyboard::webp, storyboard::vtt, storyboard::json, storyboard::bif,
         storyboard::images, storyboard::contact, waveform::png, waveform::svg, waveform::json, waveform::dat,
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
+        streams::list, streams::one, streams::put, streams::patch, streams::remove, streams::source, streams::start,
+        streams::stop, streams::media, streams::events, streams::all_events,
         jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
@@ -69,7 +73,8 @@ mod tests {
         });
         for pattern in served {
             let path = pattern.replace("{path:.+}", "{path}");
-            let own = ["/openapi.json", "/docs", "/metrics/{any}"].contains(&path.as_str());
+            let own = ["/openapi.json", "/docs", "/metrics/{any}", "/", "/assets/{file}", "/favicon.svg"]
+                .contains(&path.as_str());
             assert!(own || api.paths.paths.contains_key(&path), "{path} is not in the document");
         }
         assert!(!DOCUMENT.bytes.is_empty());

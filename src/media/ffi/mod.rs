@@ -17,6 +17,7 @@ mod io;
 mod memory;
 mod mux;
 mod packet;
+mod remote;
 mod scale;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings, has_encoder};
@@ -28,6 +29,7 @@ pub use io::MemoryWriter;
 pub use memory::{give_back, share_heaps};
 pub use mux::{CopiedStream, Muxer, has_muxer};
 pub use packet::Packet;
+pub use remote::{Allow, Remote};
 pub use scale::{Resampler, Scaler};
 
 use crate::base::{Error, Result};
@@ -49,6 +51,9 @@ pub mod id {
     pub const AC3: u32 = AVCodecID::AV_CODEC_ID_AC3 as u32;
     pub const EAC3: u32 = AVCodecID::AV_CODEC_ID_EAC3 as u32;
     pub const OPUS: u32 = AVCodecID::AV_CODEC_ID_OPUS as u32;
+    pub const FLAC: u32 = AVCodecID::AV_CODEC_ID_FLAC as u32;
+    pub const PCM_ALAW: u32 = AVCodecID::AV_CODEC_ID_PCM_ALAW as u32;
+    pub const PCM_MULAW: u32 = AVCodecID::AV_CODEC_ID_PCM_MULAW as u32;
     pub const MPEG1: u32 = AVCodecID::AV_CODEC_ID_MPEG1VIDEO as u32;
     pub const VP8: u32 = AVCodecID::AV_CODEC_ID_VP8 as u32;
     pub const VP9: u32 = AVCodecID::AV_CODEC_ID_VP9 as u32;
@@ -151,6 +156,13 @@ impl Options {
             check("setting an option", code)?;
         }
         Ok(options)
+    }
+
+    /// The callee left this one untaken.
+    fn holds(&self, key: &str) -> bool {
+        let Ok(key) = c_string(key) else { return false };
+        // SAFETY: as in `all_taken`; the key lives during the call.
+        unsafe { !ffi::av_dict_get(self.0, key.as_ptr(), std::ptr::null(), 0).is_null() }
     }
 
     /// Fails when the callee left an option untaken.

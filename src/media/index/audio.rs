@@ -21,6 +21,34 @@ pub struct AudioScanner {
     streak: u32,
 }
 
+impl AudioTrack {
+    /// A track without frames, as the header of one of its frames tells of it; `None` where `frame` begins with none.
+    pub fn of_frame(codec: AudioCodec, frame: &[u8]) -> Option<Self> {
+        let Parsed::Frame(header) = headers::parse(codec, frame.get(..HEAD_BYTES.min(frame.len()))?, None)
+        else {
+            return None;
+        };
+        let mut track = AudioScanner::new(0, 0, codec).track;
+        track.tell(&header, frame);
+        Some(track)
+    }
+
+    /// What the header of its first frame says.
+    fn tell(&mut self, header: &FrameHeader, head: &[u8]) {
+        self.sample_rate = header.rate;
+        self.channels = header.channels;
+        self.samples_per_frame = header.samples;
+        self.object_type = header.object_type;
+        if let AudioCodec::Mpeg { layer } = &mut self.codec {
+            *layer = header.layer;
+        }
+        self.changes = false;
+        self.head.fill(0);
+        let kept = head.len().min(HEAD_KEPT);
+        self.head[..kept].copy_from_slice(&head[..kept]);
+    }
+}
+
 impl AudioScanner {
     pub fn new(pid: u16, stream_type: u8, codec: AudioCodec) -> Self {
         let track = AudioTrack {
@@ -138,17 +166,7 @@ impl AudioScanner {
         self.streak += 1;
         let track = &mut self.track;
         if track.frames.is_empty() {
-            track.sample_rate = header.rate;
-            track.channels = header.channels;
-            track.samples_per_frame = header.samples;
-            track.object_type = header.object_type;
-            if let AudioCodec::Mpeg { layer } = &mut track.codec {
-                *layer = header.layer;
-            }
-            track.changes = false;
-            track.head.fill(0);
-            let kept = self.head.len().min(HEAD_KEPT);
-            track.head[..kept].copy_from_slice(&self.head[..kept]);
+            track.tell(&header, &self.head);
         } else if (track.sample_rate, track.channels) != (header.rate, header.channels) {
             track.changes = true;
         }

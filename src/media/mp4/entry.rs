@@ -6,7 +6,7 @@ use crate::media::nal::vui::Colour;
 /// How pictures are coded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PictureEntry {
-    /// `avc1`, `avc3`, `hvc1` or `hev1`.
+    /// `avc1`, `avc3`, `hvc1`, `hev1` or `av01`.
     pub kind: [u8; 4],
     /// The decoder's configuration record.
     pub record: Vec<u8>,
@@ -33,7 +33,8 @@ pub struct SoundEntry {
 pub enum SoundCoding {
     /// An object type (mp4ra.org) and an AudioSpecificConfig, which MPEG audio has not.
     Mpeg4 { object: u8, config: Vec<u8> },
-    /// A sample entry and a box of its own.
+    /// A sample entry and a box of its own, whose whole content `record` is: `Opus` and dOps, `ac-3` and dac3, `ec-3` and
+    /// dec3, `fLaC` and dfLa (with its version and flags).
     Boxed { entry: [u8; 4], kind: [u8; 4], record: Vec<u8> },
 }
 
@@ -42,6 +43,18 @@ pub enum SoundCoding {
 pub enum SampleEntry {
     Picture(PictureEntry),
     Sound(SoundEntry),
+}
+
+impl From<PictureEntry> for SampleEntry {
+    fn from(entry: PictureEntry) -> Self {
+        Self::Picture(entry)
+    }
+}
+
+impl From<SoundEntry> for SampleEntry {
+    fn from(entry: SoundEntry) -> Self {
+        Self::Sound(entry)
+    }
 }
 
 impl SampleEntry {
@@ -79,7 +92,11 @@ impl PictureEntry {
             out.zeros(32);
             out.u16(0x0018);
             out.u16(0xffff);
-            let config = if self.kind[0] == b'a' { b"avcC" } else { b"hvcC" };
+            let config = match &self.kind {
+                b"av01" => b"av1C",
+                [b'a', ..] => b"avcC",
+                _ => b"hvcC",
+            };
             out.put(config, |out| out.bytes(&self.record));
             if self.colour != Colour::default() || self.full_range {
                 out.put(b"colr", |out| {

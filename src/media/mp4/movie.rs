@@ -43,11 +43,29 @@ pub struct Track {
 pub struct Movie {
     /// Units a second of edits and durations.
     pub timescale: u32,
+    /// How pictures are turned when they are shown, 1 to 8; see [`matrix`].
+    pub orientation: u8,
     pub tracks: Vec<Track>,
 }
 
-/// Identity (ISO/IEC 14496-12 §8.2.2.2): 16.16, and 2.30 in the last column.
-const MATRIX: [u32; 9] = [0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000];
+/// The matrix (ISO/IEC 14496-12 §8.2.2.2) of an orientation: 16.16, and 2.30 in the last column. 2 is mirrored, 3 upside
+/// down, 4 flipped, 6 and 8 a quarter turn to the left and to the right, 5 and 7 those and flipped; all others are upright.
+pub const fn matrix(orientation: u8) -> [u32; 9] {
+    const ONE: u32 = 0x0001_0000;
+    const MINUS: u32 = ONE.wrapping_neg();
+    let (a, b, c, d) = match orientation {
+        2 => (MINUS, 0, 0, ONE),
+        3 => (MINUS, 0, 0, MINUS),
+        4 => (ONE, 0, 0, MINUS),
+        5 => (0, MINUS, MINUS, 0),
+        6 => (0, MINUS, ONE, 0),
+        7 => (0, ONE, ONE, 0),
+        8 => (0, ONE, MINUS, 0),
+        _ => (ONE, 0, 0, ONE),
+    };
+    [a, b, 0, c, d, 0, 0, 0, 0x4000_0000]
+}
+
 /// "und", each letter in five bits.
 const UNDETERMINED: u16 = 0x55c4;
 /// The longest an mdat's length in 32 bits may be, and the last offset in 32 bits.
@@ -64,17 +82,17 @@ impl Movie {
         });
         // The size of the tables does not depend on the offsets in them, but on how wide they are.
         let mut sized = Boxes::default();
-        self.moov(&mut sized, 0, false);
+        self.moov(&mut sized, 0, false, |_| {});
         let long = out.0.len() as u64 + sized.0.len() as u64 + data + 16 > SHORT;
         if long {
             sized = Boxes::default();
-            self.moov(&mut sized, 0, true);
+            self.moov(&mut sized, 0, true, |_| {});
         }
         let length = sized.0.len() as u64;
         drop(sized);
         let header = if long { 16 } else { 8 };
         let from = out.0.len() as u64 + length + header;
-        self.moov(&mut out, from, long);
+        self.moov(&mut out, from, long, |_| {});
         if long {
             out.u32(1);
             out.bytes(b"mdat");
@@ -86,7 +104,8 @@ impl Movie {
         out.0
     }
 
-    fn moov(&self, out: &mut Boxes, data_at: u64, long: bool) {
+    /// `extends` adds what stands behind the tracks.
+    pub(super) fn moov(&self, out: &mut Boxes, data_at: u64, long: bool, extends: impl FnOnce(&mut Boxes)) {
         out.put(b"moov", |out| {
             let duration = self.tracks.iter().map(Track::shown).max().unwrap_or(0);
             times(
@@ -99,7 +118,7 @@ impl Movie {
                     out.u32(0x0001_0000); // rate
                     out.u16(0x0100); // volume
                     out.zeros(10);
-                    MATRIX.iter().for_each(|it| out.u32(*it));
+                    matrix(1).iter().for_each(|it| out.u32(*it));
                     out.zeros(24);
                     out.u32(self.tracks.len() as u32 + 1);
                 },
@@ -110,8 +129,11 @@ impl Movie {
                 sounds += u32::from(is_sound);
                 // Of several sounds the first is played.
                 let flags = if sounds > 1 { 2 } else { 3 };
-                out.put(b"trak", |out| track.write(out, number as u32 + 1, flags, data_at, long));
+                let orientation = if is_sound { 1 } else { self.orientation };
+                let head = (number as u32 + 1, flags, orientation);
+                out.put(b"trak", |out| track.write(out, head, data_at, long));
             }
+            extends(out);
         });
     }
 }
@@ -143,7 +165,8 @@ impl Track {
         self.edits.iter().map(|it| it.duration).sum()
     }
 
-    fn write(&self, out: &mut Boxes, number: u32, flags: u32, data_at: u64, long: bool) {
+    fn write(&self, out: &mut Boxes, head: (u32, u32, u8), data_at: u64, long: bool) {
+        let (number, flags, orientation) = head;
         let (volume, group, (width, height)) = match &self.entry {
             SampleEntry::Picture(it) => (0, 0, it.shown()),
             SampleEntry::Sound(_) => (0x0100, 1, (0, 0)),
@@ -158,11 +181,13 @@ impl Track {
             out.u16(group);
             out.u16(volume);
             out.u16(0);
-            MATRIX.iter().for_each(|it| out.u32(*it));
+            matrix(orientation).iter().for_each(|it| out.u32(*it));
             out.u32(width << 16);
             out.u32(height << 16);
         });
-        out.put(b"edts", |out| self.edits(out));
+        if !self.edits.is_empty() {
+            out.put(b"edts", |out| self.edits(out));
+        }
         out.put(b"mdia", |out| {
             let duration = self.steps.iter().map(|(count, step)| u64::from(*count) * u64::from(*step)).sum();
             times(
@@ -311,7 +336,7 @@ mod tests {
             chunks: vec![Chunk { offset: 0, samples: 2 }, Chunk { offset: 100, samples: 1 }],
             edits: vec![Edit { duration: 3840, media_time: Some(1024) }],
         };
-        Movie { timescale: 90_000, tracks: vec![track] }
+        Movie { timescale: 90_000, orientation: 1, tracks: vec![track] }
     }
 
     const TABLES: [&[u8; 4]; 5] = [b"moov", b"trak", b"mdia", b"minf", b"stbl"];

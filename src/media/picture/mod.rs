@@ -1,11 +1,14 @@
 //! A decoded picture to a file of PNG, JPEG, WebP or AVIF: upright, with square pixels, in the right colours, cropped
 //! and scaled. What is to be done is [`Shape`], computed without a picture; [`Raster`] does it.
 
+mod canvas;
+pub mod chart;
 mod convert;
 mod raster;
 mod shape;
 mod write;
 
+pub use canvas::Canvas;
 pub use raster::Raster;
 pub use shape::{Crop, Fit, Look, MAX_SIDE, Region, Shape, Stored};
 pub use write::{png, png_rgba};

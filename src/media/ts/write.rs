@@ -1,4 +1,4 @@
-//! Writes the edges of a cut as MPEG-TS, to stand between segments copied from a source.
+//! Writes MPEG-TS: the edges of a cut, to stand between segments copied from a source, and segments of live sources.
 
 use super::section::packetise;
 use super::stamp::{clock, stamp};
@@ -112,7 +112,17 @@ impl TsWriter {
         }
     }
 
-    /// What was written, and the counters for what follows.
+    /// Bytes that [`Self::take`] would give.
+    pub fn ready(&self) -> usize {
+        self.out.len()
+    }
+
+    /// What was written and is not taken yet; units that wait for the next clock are not among it.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
+    /// What was written and not taken, and the counters for what follows.
     pub fn finish(mut self) -> (Vec<u8>, ContinuityCounters) {
         // A program of sound alone has no other clock.
         self.write_waiting(self.clocked.is_none());

@@ -5,8 +5,7 @@ use super::file::{Layout, Origin, Part, Recipe};
 use super::movie::{Entry, Movie, MoviePart, SampleReader, Samples, Whence, Window, put_held};
 use crate::base::{Error, Result};
 use crate::media::cut::plan::{RangePlan, refuse};
-use crate::media::index::{AudioCodec, AudioTrack};
-use crate::media::mp4::{self, Chunk, Edit, PictureEntry, SampleEntry, SoundCoding, SoundEntry, Track, runs};
+use crate::media::mp4::{self, Chunk, Edit, PictureEntry, SampleEntry, SoundEntry, Track, runs};
 use crate::media::record;
 use crate::render::Render;
 use crate::render::index::SegmentIndex;
@@ -67,7 +66,7 @@ impl Assembler for Mp4 {
         let data = lay_chunks(&movie.parts, in_band, &mut tracks);
         // A track of which nothing is in the cut is none of its.
         tracks.retain(|it| !it.sizes.is_empty());
-        let head = mp4::Movie { timescale: TICKS, tracks }.head(data);
+        let head = mp4::Movie { timescale: TICKS, orientation: 1, tracks }.head(data);
         let hevc = movie.is_hevc();
         let mut layout = Layout::new(render.clone());
         layout.push(Part { length: head.len() as u64, origin: Origin::Held(head.into()), recipe: None });
@@ -332,7 +331,7 @@ impl SoundTrack {
             entry: SampleEntry::Sound(SoundEntry {
                 channels: u16::from(sound.channels),
                 rate: sound.sample_rate,
-                coding: coding(sound, movie.bit_rate(number))
+                coding: record::coding(sound, movie.bit_rate(number))
                     .map_err(|why| refuse(&format!("{why} cannot be put into MP4 as it is")))?,
             }),
             sizes: Vec::new(),
@@ -343,21 +342,4 @@ impl SoundTrack {
             edits: self.edits,
         })
     }
-}
-
-fn coding(track: &AudioTrack, bit_rate: u32) -> std::result::Result<SoundCoding, record::Refused> {
-    let boxed = |entry, kind, record| SoundCoding::Boxed { entry, kind, record };
-    let name = record::name(track.codec);
-    Ok(match track.codec {
-        AudioCodec::AacAdts => SoundCoding::Mpeg4 { object: 0x40, config: record::aac(track)? },
-        // Audio of ISO/IEC 11172-3, and its lower rates of 13818-3.
-        AudioCodec::Mpeg { .. } if track.sample_rate < 32_000 => {
-            SoundCoding::Mpeg4 { object: 0x69, config: Vec::new() }
-        }
-        AudioCodec::Mpeg { .. } => SoundCoding::Mpeg4 { object: 0x6b, config: Vec::new() },
-        AudioCodec::Ac3 => boxed(*b"ac-3", *b"dac3", record::ac3(track).ok_or(name)?),
-        AudioCodec::Eac3 => boxed(*b"ec-3", *b"dec3", record::eac3(track, bit_rate).ok_or(name)?),
-        AudioCodec::Opus => boxed(*b"Opus", *b"dOps", record::opus(track, true)?),
-        AudioCodec::AacLatm => return Err(name),
-    })
 }
