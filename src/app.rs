@@ -7,7 +7,7 @@ use crate::base::{Error, Result, Token};
 use crate::config::{Config, Length};
 use crate::http;
 use crate::jobs::{self, Jobs};
-use crate::live::{Streams, hls};
+use crate::live::{self, Guard, RingLimits, Streams, hls};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -97,20 +97,62 @@ fn jobs(render: &Render) -> Jobs {
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
 }
 
+fn micros_of(length: Length) -> i64 {
+    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// How streams are handed out.
 fn viewers(config: &Config) -> hls::Options {
     let hls = &config.hls;
-    let micros = |it: Length| i64::try_from(it.0.as_micros()).unwrap_or(i64::MAX);
     let bytes = usize::try_from(hls.bytes.0).unwrap_or(usize::MAX);
     hls::Options {
-        segment: micros(hls.segment),
-        part: micros(hls.part),
-        limits: hls::Limits { window: micros(hls.window), segments: hls.segments, bytes },
+        segment: micros_of(hls.segment),
+        part: micros_of(hls.part),
+        limits: hls::Limits { window: micros_of(hls.window), segments: hls.segments, bytes },
         wait: hls.wait.0,
         idle: hls.idle.0,
         token_idle: hls.token_idle.0,
         tokens: hls.tokens,
     }
+}
+
+/// Live sources, taken up as they were left.
+fn streams(render: &Render) -> Result<Streams> {
+    let config = &render.config.live;
+    let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
+    let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
+    let files = match config.files.as_os_str().is_empty() {
+        true => Some(usual).filter(|it| it.is_dir()).unwrap_or_default(),
+        false => config.files.clone(),
+    };
+    Streams::open(live::Parts {
+        directory: match config.directory.as_os_str().is_empty() {
+            true => render.archive.path().join(live::FOLDER),
+            false => config.directory.clone(),
+        },
+        most: config.streams,
+        ring: RingLimits { micros: micros_of(config.ring), bytes: config.ring_bytes.0 as usize },
+        budgets: live::Budgets {
+            connect: config.connect.0,
+            first_frame: config.first_frame.0,
+            stall: config.stall.0,
+        },
+        policy: live::Policy {
+            first: micros_of(config.retry),
+            most: micros_of(config.retry_max),
+            healthy: micros_of(config.healthy),
+            auth: micros_of(config.retry_auth),
+            idle: micros_of(config.idle),
+            ..live::Policy::default()
+        },
+        guard: Guard::new(&config.schemes, &config.hosts, files).map_err(wrong)?,
+        listen: config.listen,
+        pipe_bytes: config.push_buffer.0 as usize,
+        events: config.events,
+        viewers: viewers(&render.config),
+        clock: Arc::new(SystemClock),
+        metrics: render.metrics.clone(),
+    })
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -213,7 +255,7 @@ impl App {
         let address = listener.local_addr().map_err(refused)?;
         let render = build(config)?;
         let jobs = jobs(&render);
-        let streams = Streams::new(viewers(&render.config));
+        let streams = streams(&render)?;
         let limit = render.config.hls.bytes.0 as f64;
         render.metrics.limits.with_label_values(&["hls_bytes_a_stream"]).set(limit);
         Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
@@ -269,6 +311,9 @@ impl App {
             Ok(began)
         });
         let began = stopping?;
+        if !streams.shutdown(Duration::from_secs(2)) {
+            tracing::error!("a source did not heed its cancellation and is left behind");
+        }
         let left = render.config.shutdown.grace.0.saturating_sub(began.elapsed());
         render.stop.cancel();
         if !render.pool.shutdown(left.min(Duration::from_secs(1))) {

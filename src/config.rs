@@ -4,10 +4,9 @@
 //! `MOVIOLA_POOL_BATCH_SEATS`). docs/config.md describes each key; a test keeps the two in step.
 
 mod load;
-mod units;
 
+pub use crate::base::units::{ByteSize, Length};
 pub use load::{Sources, environment, load};
-pub use units::{ByteSize, Length};
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -37,6 +36,7 @@ pub struct Config {
     pub warm: Warm,
     pub jobs: Jobs,
     pub hls: Hls,
+    pub live: Live,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -205,6 +205,47 @@ pub struct Jobs {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Live {
+    /// The folder of the file of streams. Empty: `.moviola-streams` in the archive.
+    pub directory: PathBuf,
+    /// Streams there may be.
+    pub streams: usize,
+    /// The schemes a source may have.
+    pub schemes: String,
+    /// The hosts a source may be at: groups, networks, addresses, names; those with `!` not.
+    pub hosts: String,
+    /// The folder whose files may be sources. Empty: none.
+    pub files: PathBuf,
+    /// The address that pushes over RTMP and SRT are waited for at.
+    pub listen: std::net::IpAddr,
+    /// How much of each source is held in memory, in time.
+    pub ring: Length,
+    /// And at most so much of it.
+    pub ring_bytes: ByteSize,
+    /// How long a source may take to answer.
+    pub connect: Length,
+    /// How long its first picture may take after that.
+    pub first_frame: Length,
+    /// A source without a picture for so long is lost.
+    pub stall: Length,
+    /// The first wait after a failure; it doubles with each failure more.
+    pub retry: Length,
+    /// The longest wait.
+    pub retry_max: Length,
+    /// The wait after credentials were refused.
+    pub retry_auth: Length,
+    /// A source that was live for so long begins with the first wait again.
+    pub healthy: Length,
+    /// A source nobody asked for so long is left, unless it is kept alive.
+    pub idle: Length,
+    /// What is held of a push over HTTP until it is read.
+    pub push_buffer: ByteSize,
+    /// Events a listener may be behind before it loses some.
+    pub events: usize,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Hls {
     /// Segments of live streams are this long, and on to the next keyframe.
     pub segment: Length,
@@ -253,6 +294,7 @@ impl Default for Config {
             warm: Warm::default(),
             jobs: Jobs::default(),
             hls: Hls::default(),
+            live: Live::default(),
         }
     }
 }
@@ -367,6 +409,31 @@ impl Default for Jobs {
     }
 }
 
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            directory: PathBuf::new(),
+            streams: 200,
+            schemes: "rtsp, rtsps, rtmp, rtmps, srt, udp, rtp, http, https, file".into(),
+            hosts: "private, public, multicast".into(),
+            files: PathBuf::new(),
+            listen: std::net::IpAddr::from([127, 0, 0, 1]),
+            ring: seconds(60),
+            ring_bytes: ByteSize(64 << 20),
+            connect: seconds(5),
+            first_frame: seconds(15),
+            stall: seconds(10),
+            retry: Length(Duration::from_millis(700)),
+            retry_max: seconds(30),
+            retry_auth: seconds(300),
+            healthy: seconds(60),
+            idle: seconds(30),
+            push_buffer: ByteSize(4 << 20),
+            events: 256,
+        }
+    }
+}
+
 impl Default for Hls {
     fn default() -> Self {
         Self {
@@ -431,6 +498,23 @@ impl Config {
         within("hls.idle", self.hls.idle.0.as_millis() as usize, 1_000, 86_400_000)?;
         within("hls.token_idle", self.hls.token_idle.0.as_millis() as usize, 1_000, 31_622_400_000)?;
         within("hls.tokens", self.hls.tokens, 1, 100_000)?;
+        within("live.streams", self.live.streams, 1, 10_000)?;
+        within("live.ring", self.live.ring.0.as_millis() as usize, 1_000, 3_600_000)?;
+        within("live.ring_bytes", self.live.ring_bytes.0 as usize, 1 << 20, 64 << 30)?;
+        within("live.push_buffer", self.live.push_buffer.0 as usize, 64 << 10, 1 << 30)?;
+        within("live.events", self.live.events, 1, 100_000)?;
+        for (key, value) in [
+            ("live.connect", self.live.connect),
+            ("live.first_frame", self.live.first_frame),
+            ("live.stall", self.live.stall),
+            ("live.retry", self.live.retry),
+            ("live.retry_max", self.live.retry_max),
+            ("live.retry_auth", self.live.retry_auth),
+            ("live.healthy", self.live.healthy),
+            ("live.idle", self.live.idle),
+        ] {
+            within(key, value.0.as_millis() as usize, 100, 86_400_000)?;
+        }
         within("cut.crf", self.cut.crf.into(), 0, 51)?;
         within("cut.edge_crf", self.cut.edge_crf.into(), 0, 51)?;
         within("cut.webm_speed", self.cut.webm_speed.into(), 5, 8)?;

@@ -10,12 +10,12 @@ use std::path::{Path, PathBuf};
 
 /// The archive's folder. It is opened anew each time, so that a file system mounted over it later is seen.
 #[derive(Debug, Clone)]
-pub(super) struct Root(PathBuf);
+pub struct Root(PathBuf);
 
 impl Root {
     /// # Errors
     /// [`Kind::Internal`](crate::base::Kind) where `path` is no folder that can be read.
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         let unreadable = |fault: std::io::Error| {
             Error::internal("the archive's folder cannot be read")
                 .with_cause(format!("{}: {fault}", path.display()))
@@ -36,7 +36,7 @@ impl Root {
     }
 
     /// The regular file at `relative` with its facts; `None` where there is none.
-    pub(super) fn file(&self, relative: &Path) -> Result<Option<(File, Stat)>> {
+    pub fn file(&self, relative: &Path) -> Result<Option<(File, Stat)>> {
         // NONBLOCK: a named pipe laid into the archive must not hang the worker that opens it.
         let Some(fd) = self.at(relative, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY)? else {
             return Ok(None);

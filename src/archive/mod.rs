@@ -22,7 +22,7 @@ pub use writer::{SegmentWriter, VideoWriter, Written};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, HOUR, SystemClock};
 use crate::base::{Channel, Error, Hour, Kind, Name, Quality, Result, Span, Timestamp, Token};
-use beneath::Root;
+pub use beneath::Root;
 use listing::Listings;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -189,6 +189,14 @@ impl Archive {
             hours.retain(|hour| (first..=last).contains(hour));
             Ok(hours)
         }
+    }
+
+    /// Bytes of the file system that holds the archive: all, and those that may still be written.
+    pub fn disk(&self) -> Result<(u64, u64)> {
+        let facts = rustix::fs::statvfs(self.root.path())
+            .map_err(|errno| Error::io("the archive's file system cannot be asked", &errno.into()))?;
+        let bytes = |blocks: u64| blocks.saturating_mul(facts.f_frsize);
+        Ok((bytes(facts.f_blocks), bytes(facts.f_bavail)))
     }
 
     /// Where a selected segment's file lies.

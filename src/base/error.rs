@@ -14,6 +14,8 @@ pub enum Kind {
     WrongType,
     /// The request brings more than is taken.
     TooLarge,
+    /// What is asked for does not go with how things are now; asked again later it may.
+    Conflict,
     /// None of the forms the asker takes is there.
     NotAcceptable,
     /// The name may not be asked for at all (it is hidden, or would leave the archive).

@@ -26,6 +26,8 @@ pub struct Inner {
     /// Tasks ended, by lane and outcome (done, failed, cancelled, panicked, refused).
     pub pool_tasks: IntCounterVec,
     /// Hours of listings held in memory.
+    /// Of the file system the archive lies on, by `kind`: `size` and `free`.
+    pub archive_disk: IntGaugeVec,
     pub listing_hours: IntGauge,
     /// Segment names held in memory by those listings.
     pub listing_segments: IntGauge,
@@ -61,6 +63,22 @@ pub struct Inner {
     pub cut_edge_bytes: IntGauge,
     /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
     pub cut_joins: IntCounterVec,
+    /// Of live streams, by stream: pictures a second, bits a second, seconds from keyframe to keyframe, seconds since the last
+    /// picture (-1 before the first), what the ring holds.
+    pub stream_fps: GaugeVec,
+    pub stream_bitrate: GaugeVec,
+    pub stream_gop: GaugeVec,
+    pub stream_age: GaugeVec,
+    pub stream_ring_bytes: GaugeVec,
+    pub stream_ring_seconds: GaugeVec,
+    /// 1 for the state a stream is in, by stream and state.
+    pub stream_state: IntGaugeVec,
+    /// By stream and reason.
+    pub stream_drops: IntCounterVec,
+    pub stream_mended: IntCounterVec,
+    pub stream_restarts: IntCounterVec,
+    /// Who listens to events of streams.
+    pub stream_listeners: IntGauge,
     /// Segments of live streams written, by kind (full, suspect, partial).
     pub record_segments: IntCounterVec,
     /// Their bytes.
@@ -101,6 +119,11 @@ impl Metrics {
         };
         let gauge_vec = |name: &str, help: &str, labels: &[&str]| {
             let metric = IntGaugeVec::new(Opts::new(name, help), labels).expect("constant name");
+            registry.register(Box::new(metric.clone())).expect("registered once");
+            metric
+        };
+        let by_stream = |name: &str, help: &str| {
+            let metric = GaugeVec::new(Opts::new(name, help), &["stream"]).expect("constant name");
             registry.register(Box::new(metric.clone())).expect("registered once");
             metric
         };
@@ -158,6 +181,11 @@ impl Metrics {
             pool_running: gauge_vec("moviola_pool_running", "Workers running a task now", &["lane"]),
             pool_queued: gauge_vec("moviola_pool_queued", "Tasks waiting for a worker", &["lane"]),
             pool_tasks: counter_vec("moviola_pool_tasks_total", "Tasks ended", &["lane", "outcome"]),
+            archive_disk: gauge_vec(
+                "moviola_archive_disk_bytes",
+                "Of the file system the archive lies on, when it was last asked",
+                &["kind"],
+            ),
             listing_hours: gauge("moviola_listing_hours", "Hours of listings held in memory"),
             listing_segments: gauge("moviola_listing_segments", "Segment names held in memory"),
             listing_reads: counter_vec(
@@ -202,6 +230,35 @@ impl Metrics {
             ),
             media_decoded: counter_vec("moviola_media_decoded_frames_total", "Frames decoded", &["purpose"]),
             media_encoded: counter_vec("moviola_media_encoded_frames_total", "Frames encoded", &["purpose"]),
+            stream_fps: by_stream("moviola_stream_fps", "Pictures a second"),
+            stream_bitrate: by_stream("moviola_stream_bitrate", "Bits a second"),
+            stream_gop: by_stream("moviola_stream_gop_seconds", "Seconds from keyframe to keyframe"),
+            stream_age: by_stream(
+                "moviola_stream_last_frame_age_seconds",
+                "Seconds since the last picture; -1 before the first",
+            ),
+            stream_ring_bytes: by_stream("moviola_stream_ring_bytes", "Bytes of samples held in memory"),
+            stream_ring_seconds: by_stream(
+                "moviola_stream_ring_seconds",
+                "Seconds of samples held in memory",
+            ),
+            stream_state: gauge_vec(
+                "moviola_stream_state",
+                "1 for the state a stream is in",
+                &["stream", "state"],
+            ),
+            stream_drops: counter_vec(
+                "moviola_stream_drops_total",
+                "Packets left out",
+                &["stream", "reason"],
+            ),
+            stream_mended: counter_vec("moviola_stream_mended_total", "Times mended", &["stream", "what"]),
+            stream_restarts: counter_vec(
+                "moviola_stream_restarts_total",
+                "Runs of a source that ended, by why",
+                &["stream", "cause"],
+            ),
+            stream_listeners: gauge("moviola_stream_listeners", "Clients that listen to events of streams"),
             record_segments: counter_vec(
                 "moviola_record_segments_total",
                 "Segments of live streams written",

@@ -7,6 +7,7 @@ pub mod error;
 pub mod id;
 pub mod metrics;
 pub mod time;
+pub mod units;
 
 pub use cancel::Token;
 pub use error::{Error, Kind, Result};

@@ -2,11 +2,12 @@
 
 use crate::archive::{Archive, Limits};
 use crate::base::metrics::Metrics;
-use crate::base::{Error, Result, Token};
+use crate::base::{Error, Result, StreamId, Token};
+use crate::live::{self, Address, Settings, Source, Streams};
 use crate::render::demo;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct Arguments {
@@ -15,6 +16,20 @@ pub struct Arguments {
     minutes: u64,
     /// The archive's directory; it is made when it is missing.
     dir: PathBuf,
+}
+
+/// Sets up a stream that follows the demo's file over and over.
+fn live(archive: &Path) -> Result<()> {
+    let source = Source::Pull(Address::parse(&format!("file:{}", demo::LIVE_FILE))?);
+    let parts = live::Parts {
+        directory: archive.join(live::FOLDER),
+        guard: live::Guard::new("file", "", archive.join(demo::LIVE_FOLDER)).map_err(Error::internal)?,
+        ..live::Parts::default()
+    };
+    let streams = Streams::open(parts)?;
+    let kept = streams.set(&StreamId::new(demo::CHANNEL)?, Settings::new(source));
+    streams.shutdown(std::time::Duration::from_secs(1));
+    kept.map(drop)
 }
 
 pub fn run(arguments: &Arguments) -> Result<()> {
@@ -32,6 +47,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         bar.set_position(done);
     })?;
     bar.finish_and_clear();
+    live(&arguments.dir)?;
     eprintln!(
         "made {} minutes of channel {} in {}",
         arguments.minutes,

@@ -1,5 +1,6 @@
 //! The command line. Each command is one file with one function.
 
+mod analysis;
 mod config;
 mod cut;
 mod cut_file;
@@ -9,6 +10,9 @@ mod index;
 mod output;
 mod probe;
 mod serve;
+mod source;
+mod storyboard;
+mod thumbnail;
 mod waveform;
 
 use crate::config::{Config, Sources, environment, load};
@@ -41,6 +45,18 @@ enum Command {
     Frame(Box<frame::Arguments>),
     /// Draw the sound of a span of the archive, or of a file, as a picture or as numbers for players.
     Waveform(Box<waveform::Arguments>),
+    /// Write a frame in a template, as PNG, JPEG or WebP.
+    Thumbnail(Box<thumbnail::Arguments>),
+    /// Write sheets of small pictures of the archive or of a file, with the texts that players find them by.
+    Storyboard(Box<storyboard::Storyboard>),
+    /// Write a sheet of pictures with their times, for people.
+    ContactSheet(storyboard::Contact),
+    /// Say how loud a span of the archive, or a file, is (EBU R128), as JSON.
+    Loudness(analysis::Loudness),
+    /// Say where nothing is heard, as JSON.
+    Silence(analysis::Silence),
+    /// Say where scenes change, as JSON.
+    Scenes(analysis::Scenes),
     /// Make what the server keeps of segments before anybody asks for it: frame indexes, and with --pictures and --peaks
     /// what storyboards and waveforms are drawn from.
     Index(index::Arguments),
@@ -107,6 +123,12 @@ pub fn run() -> ExitCode {
         Command::Cut(arguments) => cut::run(config, arguments),
         Command::Frame(arguments) => frame::run(config, &arguments),
         Command::Waveform(arguments) => waveform::run(config, &arguments),
+        Command::Thumbnail(arguments) => thumbnail::run(config, &arguments),
+        Command::Storyboard(arguments) => storyboard::storyboard(config, &arguments),
+        Command::ContactSheet(arguments) => storyboard::contact(config, &arguments),
+        Command::Loudness(arguments) => analysis::loudness(config, &arguments),
+        Command::Silence(arguments) => analysis::silence(config, &arguments),
+        Command::Scenes(arguments) => analysis::scenes(config, &arguments),
         Command::Index(arguments) => index::run(config, &arguments),
         Command::Config => config::run(&config),
     };

@@ -1,26 +1,19 @@
 //! `moviola waveform`.
 
+use super::source::{Of, Source};
 use super::{output::save, wait};
 use crate::app;
-use crate::base::{Channel, Error, Quality, Result, Span, Timestamp, Token};
+use crate::base::{Error, Result, Token};
 use crate::config::Config;
 use crate::render::waveform::of_file;
 use crate::render::waveform::wish::{DEFAULT_SIZE, Extension, MAX_SIDE, Origin, Wish};
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 #[derive(Debug, Args)]
 pub struct Arguments {
-    /// A channel of the archive, or, without a quality, a file of any container that libav reads.
-    #[arg(value_name = "CHANNEL|FILE")]
-    channel: String,
-    quality: Option<String>,
-    /// UTC, ISO 8601; of an archive.
-    #[arg(long)]
-    start: Option<String>,
-    /// UTC, ISO 8601; of an archive.
-    #[arg(long)]
-    end: Option<String>,
+    #[command(flatten)]
+    source: Source,
     /// WIDTHxHEIGHT of a picture, in pixels.
     #[arg(long, default_value = "1024x64", value_parser = size)]
     size: (u32, u32),
@@ -103,34 +96,17 @@ impl Arguments {
 }
 
 pub fn run(config: Config, arguments: &Arguments) -> Result<()> {
-    let origin = if arguments.quality.is_some() { Origin::Archive } else { Origin::File };
+    let origin = if arguments.source.is_archive() { Origin::Archive } else { Origin::File };
     let wish = Wish::read(arguments.extension()?, origin, arguments.size, |key| Ok(arguments.get(key)))?;
-    let made = match &arguments.quality {
-        Some(quality) => {
-            let time = |name: &str, text: &Option<String>| {
-                let text = text.as_deref().ok_or_else(|| {
-                    Error::invalid(
-                        "missing-parameter",
-                        name,
-                        format!("--{name} is needed: an ISO 8601 time in UTC"),
-                    )
-                })?;
-                Timestamp::parse(name, text)
-            };
-            let (channel, quality) = (Channel::new(&arguments.channel)?, Quality::new(quality)?);
-            let span = Span::new(time("start", &arguments.start)?, time("end", &arguments.end)?);
+    let made = match arguments.source.read()? {
+        Of::Archive(channel, quality, span) => {
             let render = app::build(config)?;
             wait(async {
                 let source = render.waveform_source(channel, quality, span, wish).await?;
                 render.waveform(source).await
             })?
         }
-        None if arguments.start.is_some() || arguments.end.is_some() => {
-            let detail =
-                "--start and --end are of an archive: CHANNEL and QUALITY; a file is drawn as a whole";
-            return Err(Error::invalid("unexpected-parameter", "start", detail));
-        }
-        None => of_file(Path::new(&arguments.channel), wish, config.waveform.max_points, &Token::root())?,
+        Of::File(path) => of_file(path, wish, config.waveform.max_points, &Token::root())?,
     };
     save(&arguments.output, &made.bytes)
 }

@@ -21,7 +21,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
     analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, openapi, page,
-    playlist, segments, storyboard, thumbnail, transitions, waveform,
+    playlist, segments, storyboard, streams, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -77,6 +77,27 @@ fn tree(config: &mut ServiceConfig) {
         .service(resource("/jobs/{job}", "GET, HEAD, DELETE, OPTIONS", |it| {
             it.route(reads().to(jobs::one)).route(web::delete().to(jobs::cancel))
         }))
+        .service(at("/streams", streams::list))
+        .service(at("/streams/events", streams::all_events))
+        .service(resource("/streams/{stream}", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS", |it| {
+            it.route(reads().to(streams::one))
+                .route(web::put().to(streams::put))
+                .route(web::patch().to(streams::patch))
+                .route(web::delete().to(streams::remove))
+        }))
+        .service(resource("/streams/{stream}/source", "PUT, OPTIONS", |it| {
+            it.route(web::put().to(streams::source))
+        }))
+        .service(resource("/streams/{stream}/media", "PUT, OPTIONS", |it| {
+            it.route(web::put().to(streams::media))
+        }))
+        .service(resource("/streams/{stream}/start", "POST, OPTIONS", |it| {
+            it.route(web::post().to(streams::start))
+        }))
+        .service(resource("/streams/{stream}/stop", "POST, OPTIONS", |it| {
+            it.route(web::post().to(streams::stop))
+        }))
+        .service(at("/streams/{stream}/events", streams::events))
         .service(at("/live/{stream}/{token}/{file}", live::file))
         .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
             it.route(web::post().to(live::invite))

@@ -198,6 +198,13 @@ impl Ring {
         (state.bytes, state.pushed_bytes)
     }
 
+    /// From the oldest sample held to the newest, in microseconds of wall time.
+    pub fn span(&self) -> i64 {
+        let state = self.state.lock();
+        let ends = state.entries.front().zip(state.entries.back());
+        ends.map_or(0, |(first, last)| (last.sample.time - first.sample.time).max(0))
+    }
+
     /// The last video keyframe shown at or before `time`, or the first held after it.
     pub fn keyframe_at(&self, time: Timestamp) -> Option<Entry> {
         let state = self.state.lock();

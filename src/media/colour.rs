@@ -55,15 +55,26 @@ impl Colour {
     }
 }
 
-/// Fixed-point fraction bits: 14 leave room for 8-bit samples times coefficients below 4 in 32 bits.
-const BITS: u32 = 14;
+/// Bits that samples and coefficients are moved up by so that the upper half of a 16-bit product, which every processor
+/// has for eight samples at once, is in [`UNITS`] of a level.
+const LUMA_UP: u32 = 6;
+const LUMA_COEFFICIENT: u32 = 14;
+const CHROMA_UP: u32 = 7;
+const CHROMA_COEFFICIENT: u32 = 13;
+
+/// What is summed, in parts of a level, as a power of two.
+const UNITS: u32 = 4;
+
+/// Half a level, so that what is cut off is rounded, and half a unit for each of the two products cut off before.
+const HALF: i16 = (1 << (UNITS - 1)) + 1;
 
 /// Coefficients from a source's YUV to JFIF's, which is BT.601 with full range (ITU-T T.871 §7).
 struct ToJfif {
-    luma: [i32; 3],
-    blue: [i32; 2],
-    red: [i32; 2],
-    luma_offset: i32,
+    luma: i16,
+    luma_of_chroma: [i16; 2],
+    blue: [i16; 2],
+    red: [i16; 2],
+    luma_offset: i16,
 }
 
 impl ToJfif {
@@ -87,22 +98,26 @@ impl ToJfif {
         }
         let (luma_scale, chroma_scale) =
             if colour.full_range { (1.0, 1.0) } else { (255.0 / 219.0, 255.0 / 224.0) };
-        let fixed = |value: f64| (value * f64::from(1 << BITS)).round() as i32;
+        // None is as large as 2, so all of them fit.
+        let fixed = |value: f64, bits: u32| (value * f64::from(1 << bits)).round() as i16;
+        let chroma = |value: f64| fixed(value * chroma_scale, CHROMA_COEFFICIENT);
         Self {
-            luma: [
-                fixed(matrix[0][0] * luma_scale),
-                fixed(matrix[0][1] * chroma_scale),
-                fixed(matrix[0][2] * chroma_scale),
-            ],
-            blue: [fixed(matrix[1][1] * chroma_scale), fixed(matrix[1][2] * chroma_scale)],
-            red: [fixed(matrix[2][1] * chroma_scale), fixed(matrix[2][2] * chroma_scale)],
+            luma: fixed(matrix[0][0] * luma_scale, LUMA_COEFFICIENT),
+            luma_of_chroma: [chroma(matrix[0][1]), chroma(matrix[0][2])],
+            blue: [chroma(matrix[1][1]), chroma(matrix[1][2])],
+            red: [chroma(matrix[2][1]), chroma(matrix[2][2])],
             luma_offset: if colour.full_range { 0 } else { 16 },
         }
     }
 }
 
-fn clamp(value: i32) -> u8 {
-    (value >> BITS).clamp(0, 255) as u8
+/// The upper half of a product.
+fn upper(a: i16, b: i16) -> i16 {
+    (i32::from(a) * i32::from(b) >> 16) as i16
+}
+
+fn clamp(units: i16) -> u8 {
+    (units >> UNITS).clamp(0, 255) as u8
 }
 
 /// A plane and its row stride in bytes.
@@ -117,28 +132,29 @@ pub fn to_jfif(planes: [Plane<'_>; 3], width: usize, height: usize, colour: Colo
     let mut bytes = vec![0u8; full_width * full_height + 2 * chroma_width * chroma_height];
     let (luma, chroma) = bytes.split_at_mut(full_width * full_height);
     let (blue, red) = chroma.split_at_mut(chroma_width * chroma_height);
-    let half = 1 << (BITS - 1);
     let row = |plane: usize, at: usize, length: usize| &planes[plane].0[at * planes[plane].1..][..length];
 
     // The luma correction of one chroma row, widened to luma columns, serves two luma rows.
-    let mut correction = vec![0i32; full_width];
+    let mut correction = vec![[0i16; 2]; chroma_width];
     for chroma_row in 0..chroma_height {
         let (source_blue, source_red) = (row(1, chroma_row, chroma_width), row(2, chroma_row, chroma_width));
         let target_blue = &mut blue[chroma_row * chroma_width..][..chroma_width];
         let target_red = &mut red[chroma_row * chroma_width..][..chroma_width];
-        for at in 0..chroma_width {
-            let (cb, cr) = (i32::from(source_blue[at]) - 128, i32::from(source_red[at]) - 128);
-            target_blue[at] = clamp(to.blue[0] * cb + to.blue[1] * cr + (128 << BITS) + half);
-            target_red[at] = clamp(to.red[0] * cb + to.red[1] * cr + (128 << BITS) + half);
-            let add = to.luma[1] * cb + to.luma[2] * cr + half;
-            correction[2 * at] = add;
-            correction[2 * at + 1] = add;
+        let sources = source_blue.iter().zip(source_red);
+        let targets = target_blue.iter_mut().zip(target_red).zip(&mut correction);
+        for ((blue, red), ((to_blue, to_red), add)) in sources.zip(targets) {
+            let cb = (i16::from(*blue) - 128) << CHROMA_UP;
+            let cr = (i16::from(*red) - 128) << CHROMA_UP;
+            *to_blue = clamp(upper(cb, to.blue[0]) + upper(cr, to.blue[1]) + (128 << UNITS) + HALF);
+            *to_red = clamp(upper(cb, to.red[0]) + upper(cr, to.red[1]) + (128 << UNITS) + HALF);
+            *add = [upper(cb, to.luma_of_chroma[0]) + upper(cr, to.luma_of_chroma[1]) + HALF; 2];
         }
+        let correction = correction.as_flattened();
         for luma_row in [2 * chroma_row, 2 * chroma_row + 1] {
             let source = row(0, luma_row.min(height - 1), width);
             let target = &mut luma[luma_row * full_width..][..full_width];
-            for ((out, y), add) in target.iter_mut().zip(source).zip(&correction) {
-                *out = clamp((i32::from(*y) - to.luma_offset) * to.luma[0] + add);
+            for ((out, y), add) in target.iter_mut().zip(source).zip(correction) {
+                *out = clamp(upper((i16::from(*y) - to.luma_offset) << LUMA_UP, to.luma) + add);
             }
             if full_width > width {
                 target[width] = target[width - 1];

@@ -124,65 +124,97 @@ impl Converter {
     }
 }
 
-/// Decodes the sound of an MPEG-TS segment whose first picture is shown at `start`, and nothing else of it. Positions
-/// count samples since 1970. Gives the run-in of the segment after it.
-///
-/// # Errors
-/// [`Kind::Unsupported`] where the sound's framing is not known here (libav may know it: [`clip`]); [`Kind::Damaged`]
-/// for what is no segment; what `take` says.
-pub fn segment(
-    bytes: &[u8],
-    start: Timestamp,
-    run_in: Option<&RunIn>,
-    token: &Token,
-    take: &mut Take<'_>,
-) -> Result<Option<RunIn>> {
-    let sound = index::sound(bytes)?;
-    let (Some(track), Some(first)) = (heard(&sound.audio), sound.first_pts) else {
-        return Err(Error::new(Kind::Unsupported, "no-sound-frames", "the segment has no sound known here"));
-    };
-    let anchor = Anchor { wall: start, ticks: first, base: TimeBase::MPEG };
-    let reader = ElementaryReader::new(bytes, track.pid);
-    let mut decoder = Decoder::of_codec(codec_id(track.codec), TimeBase::MPEG)?;
-    let mut converter = Converter::default();
-    let begin = track.frames.first().map_or(0, |it| it.pts);
-    let mut next = None;
-    let mut hand = |frame: Frame| -> Result<()> {
-        let pts = frame.pts();
-        let Some((format, channels)) = converter.convert(&frame)? else { return Ok(()) };
-        let placed = pts.map(|it| Place { anchor, format }.position(it)).or(next);
-        let samples = channels.first().map_or(0, Vec::len) as i64;
-        next = placed.map(|it| it + samples);
-        match (placed, pts) {
-            // What came of the run-in belongs to the segment before.
-            (_, Some(pts)) if pts < begin => Ok(()),
-            (Some(position), _) => take(position, format, channels),
-            (None, _) => Ok(()),
+/// Decodes the sound of segment after segment. To open a decoder takes as long as half a second of sound, so one is used
+/// as long as the codec stays the same; it forgets one segment before the next. (What AAC's decoder makes up for noise
+/// goes on where it was: noise is other noise then, and as loud.)
+#[derive(Default)]
+pub struct SegmentDecoder {
+    open: Option<Open>,
+    buffer: Vec<u8>,
+}
+
+struct Open {
+    codec: AudioCodec,
+    decoder: Decoder,
+    packet: Packet,
+    frame: Frame,
+}
+
+impl SegmentDecoder {
+    /// Decodes the sound of an MPEG-TS segment whose first picture is shown at `start`, and nothing else of it. Positions
+    /// count samples since 1970. Gives the run-in of the segment after it.
+    ///
+    /// # Errors
+    /// [`Kind::Unsupported`] where the sound's framing is not known here (libav may know it: [`clip`]);
+    /// [`Kind::Damaged`] for what is no segment; what `take` says.
+    pub fn segment(
+        &mut self,
+        bytes: &[u8],
+        start: Timestamp,
+        run_in: Option<&RunIn>,
+        token: &Token,
+        take: &mut Take<'_>,
+    ) -> Result<Option<RunIn>> {
+        let sound = index::sound(bytes)?;
+        let (Some(track), Some(first)) = (heard(&sound.audio), sound.first_pts) else {
+            return Err(Error::new(
+                Kind::Unsupported,
+                "no-sound-frames",
+                "the segment has no sound known here",
+            ));
+        };
+        let anchor = Anchor { wall: start, ticks: first, base: TimeBase::MPEG };
+        let reader = ElementaryReader::new(bytes, track.pid);
+        let Self { open, buffer } = self;
+        let Open { decoder, packet, frame, .. } = match open.take_if(|it| it.codec == track.codec) {
+            Some(ready) => open.insert(ready),
+            None => open.insert(Open {
+                codec: track.codec,
+                decoder: Decoder::of_codec(codec_id(track.codec), TimeBase::MPEG)?,
+                packet: Packet::new()?,
+                frame: Frame::empty()?,
+            }),
+        };
+        decoder.flush();
+        let mut converter = Converter::default();
+        let begin = track.frames.first().map_or(0, |it| it.pts);
+        let mut next = None;
+        let mut hand = |frame: &Frame| -> Result<()> {
+            let pts = frame.pts();
+            let Some((format, channels)) = converter.convert(frame)? else { return Ok(()) };
+            let placed = pts.map(|it| Place { anchor, format }.position(it)).or(next);
+            let samples = channels.first().map_or(0, Vec::len) as i64;
+            next = placed.map(|it| it + samples);
+            match (placed, pts) {
+                // What came of the run-in belongs to the segment before.
+                (_, Some(pts)) if pts < begin => Ok(()),
+                (Some(position), _) => take(position, format, channels),
+                (None, _) => Ok(()),
+            }
+        };
+        let mut push = |pts: i64, bytes: &[u8]| -> Result<()> {
+            packet.refill(bare(track.codec, bytes))?;
+            packet.set_times(Some(pts), Some(pts));
+            match decoder.push_into(Some(packet), frame, &mut hand) {
+                // A frame the decoder cannot make sense of is missing from the sound.
+                Err(error) if error.kind == Kind::Damaged => Ok(()),
+                outcome => outcome,
+            }
+        };
+        let before = run_in.filter(|it| it.codec == track.codec).map_or(&[][..], |it| &it.frames);
+        let step = i64::from(track.samples_per_frame) * 90_000 / i64::from(track.sample_rate.max(1));
+        for (number, frame) in before.iter().enumerate() {
+            push(begin - step.max(1) * (before.len() - number) as i64, frame)?;
         }
-    };
-    let mut push = |pts: i64, bytes: &[u8]| -> Result<()> {
-        let mut packet = Packet::from_bytes(bare(track.codec, bytes))?;
-        packet.set_times(Some(pts), Some(pts));
-        match decoder.push(Some(&packet), &mut hand) {
-            // A frame the decoder cannot make sense of is missing from the sound.
-            Err(error) if error.kind == Kind::Damaged => Ok(()),
-            outcome => outcome,
+        for frame in &track.frames {
+            token.check()?;
+            buffer.clear();
+            reader.read(frame.extent(), buffer)?;
+            push(frame.pts, buffer)?;
         }
-    };
-    let before = run_in.filter(|it| it.codec == track.codec).map_or(&[][..], |it| &it.frames);
-    let step = i64::from(track.samples_per_frame) * 90_000 / i64::from(track.sample_rate.max(1));
-    for (number, frame) in before.iter().enumerate() {
-        push(begin - step.max(1) * (before.len() - number) as i64, frame)?;
+        decoder.push_into(None, frame, &mut hand)?;
+        Ok(RunIn::of_track(bytes, track))
     }
-    let mut buffer = Vec::new();
-    for frame in &track.frames {
-        token.check()?;
-        buffer.clear();
-        reader.read(frame.extent(), &mut buffer)?;
-        push(frame.pts, &buffer)?;
-    }
-    decoder.push(None, &mut hand)?;
-    Ok(RunIn::of_track(bytes, track))
 }
 
 /// Where on the clock of the wall a clip's ticks lie.

@@ -1,7 +1,7 @@
 //! Where one scene gives way to another, told from keyframes and from how large the pictures between them are: nothing
 //! but keyframes is decoded.
 
-use super::index::{AccessUnit, VideoTrack};
+use super::index::VideoTrack;
 use super::tile::Kept;
 use crate::base::{Error, Result};
 
@@ -75,20 +75,29 @@ impl Candidate {
 /// the one that stands out most between its neighbours. `keys` are the keyframes in order of time; what comes after the last
 /// one is a gap too.
 pub fn candidates(track: &VideoTrack, keys: &[usize]) -> Vec<Option<Candidate>> {
-    let mut pictures: Vec<&AccessUnit> =
-        track.units.iter().filter(|it| it.reference && !it.second_field).collect();
-    pictures.sort_by_key(|it| it.pts);
-    let size = |at: Option<usize>| at.and_then(|at| pictures.get(at)).map_or(0, |it| it.size);
+    let mut pictures: Vec<(i64, u32)> = track
+        .units
+        .iter()
+        .filter(|it| it.reference && !it.second_field)
+        .map(|it| (it.pts, it.size))
+        .collect();
+    pictures.sort_unstable_by_key(|it| it.0);
+    let times: Vec<i64> = keys.iter().map(|it| track.units[*it].pts).collect();
+    standing_out(&pictures, &times)
+}
+
+/// [`candidates`] of pictures told by their times and bytes, in order of time, between keyframes at `times`.
+pub fn standing_out(pictures: &[(i64, u32)], times: &[i64]) -> Vec<Option<Candidate>> {
+    let size = |at: Option<usize>| at.and_then(|at| pictures.get(at)).map_or(0, |it| it.1);
     let candidate = |at: usize| {
         let (before, after) = (size(at.checked_sub(1)), size(at.checked_add(1)));
-        Candidate { pts: pictures[at].pts, bytes: pictures[at].size, beside: before.max(after).max(1) }
+        Candidate { pts: pictures[at].0, bytes: pictures[at].1, beside: before.max(after).max(1) }
     };
     let stands_out = |it: &Candidate| f64::from(it.bytes) / f64::from(it.beside);
-    let times: Vec<i64> = keys.iter().map(|it| track.units[*it].pts).collect();
     let gap = |(place, from): (usize, &i64)| {
         let to = times.get(place + 1).copied().unwrap_or(i64::MAX);
-        let first = pictures.partition_point(|it| it.pts <= *from);
-        let last = pictures.partition_point(|it| it.pts < to);
+        let first = pictures.partition_point(|it| it.0 <= *from);
+        let last = pictures.partition_point(|it| it.0 < to);
         (first..last.max(first)).map(candidate).max_by(|a, b| stands_out(a).total_cmp(&stands_out(b)))
     };
     times.iter().enumerate().map(gap).collect()

@@ -37,6 +37,24 @@ pub fn start(minutes: u64) -> Result<Timestamp> {
     Ok(Timestamp::parse("start", MIDDLE)? + -half)
 }
 
+/// The folder of files that stand for live sources, inside an archive; hidden, so that it is never listed.
+pub const LIVE_FOLDER: &str = ".moviola-live";
+/// The demo's, half a minute that is shown over and over.
+pub const LIVE_FILE: &str = "demo.ts";
+const LIVE_SEGMENTS: u64 = 15;
+
+/// Writes the file that stands for a live source.
+fn film(archive: &Archive, segment: &SyntheticSegment) -> Result<()> {
+    let failed = |fault: std::io::Error| Error::io("the demo's live source could not be written", &fault);
+    let folder = archive.path().join(LIVE_FOLDER);
+    std::fs::create_dir_all(&folder).map_err(failed)?;
+    let mut options = std::fs::OpenOptions::new();
+    // A demo that is made again begins it again.
+    options.create(true).write(true).append(segment.number > 0).truncate(segment.number == 0);
+    let mut file = options.open(folder.join(LIVE_FILE)).map_err(failed)?;
+    std::io::Write::write_all(&mut file, &segment.bytes).map_err(failed)
+}
+
 /// Writes the demo, both qualities at once; `progress` hears of every segment (finished, of all).
 pub fn make(
     archive: &Archive,
@@ -65,6 +83,9 @@ pub fn make(
         };
         synthesise(&what, token, |segment| {
             write(archive, &channel, &quality, &segment, &scars)?;
+            if name == QUALITIES[0].0 && segment.number < LIVE_SEGMENTS {
+                film(archive, &segment)?;
+            }
             let finished = done.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
             progress(finished, segments * QUALITIES.len() as u64);
             Ok(())

@@ -10,13 +10,15 @@ use crate::base::{Channel, Kind, Quality, Result, Timestamp, Token};
 use crate::media::tile::decoded_alone;
 use crate::packaging::iframes::{Entry, iframes};
 use crate::pool::Lane;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Bytes before the first keyframe that are taken for program tables and what belongs to them. Where there are more, it
 /// does not stand at the segment's beginning.
 const MAX_TABLES: u64 = 16 << 10;
 
-/// Segments whose indexes are asked for at once.
-const AT_ONCE: usize = 512;
+/// Segments whose indexes are asked for at once: some half a second of work where none is kept.
+const AT_ONCE: usize = 64;
 
 /// What tells whether a segment's program tables are those of the one before.
 type Program = (u16, u16, u16, u8);
@@ -31,12 +33,24 @@ impl Render {
         start: Option<Timestamp>,
         end: Option<Timestamp>,
     ) -> Result<Made> {
-        let render = self.clone();
-        let deadline = self.config.storyboard.deadline.0;
-        let task = move |token: &Token| {
-            let token = token.child_with_deadline(deadline);
-            let span = played(&render.archive, &channel, &quality, start, end)?;
-            let selection = render.archive.select(&channel, &quality, span)?;
+        let (archive, names) = (self.clone(), (channel.clone(), quality.clone()));
+        let select = move |_: &Token| {
+            let span = played(&archive.archive, &names.0, &names.1, start, end)?;
+            archive.archive.select(&names.0, &names.1, span)
+        };
+        let selection = self.pool.submit(Lane::Interactive, &self.stop, select)?.await?;
+        let segments: Arc<[Segment]> = selection.items.iter().filter_map(segment).cloned().collect();
+        let micros = segments.iter().map(Segment::duration).fold(0, i64::saturating_add);
+        let token = self.stop.child_with_deadline(self.config.storyboard.deadline.0);
+        // Segments nobody looked at yet are indexed now, by as many seats as there are.
+        let (render, count) = (self.clone(), segments.len().div_ceil(AT_ONCE));
+        let work = move |number: usize, token: &Token| {
+            let part = &segments[number * AT_ONCE..((number + 1) * AT_ONCE).min(segments.len())];
+            let indexes = render.readable(part, token)?;
+            Ok(indexes.iter().map(|it| it.as_ref().and_then(Keyframes::of)).collect::<Vec<_>>())
+        };
+        let mut keyframes = self.spread(micros, count, &token, work).await?.into_iter().flatten();
+        let write = move |_: &Token| {
             let complete = matches!(selection.items.last(), Some(Item::Segment(_)));
             let mut list = List::default();
             for items in selection.items.chunk_by(|a, b| segment(a).is_some() == segment(b).is_some()) {
@@ -44,20 +58,49 @@ impl Render {
                     list.gap();
                     continue;
                 }
-                let run: Vec<Segment> = items.iter().filter_map(segment).cloned().collect();
-                for part in run.chunks(AT_ONCE) {
-                    for (it, index) in part.iter().zip(render.readable(part, &token)?) {
-                        match index {
-                            Some(index) => list.add(it, &index),
-                            None => list.skip(it),
-                        }
+                for it in items.iter().filter_map(segment) {
+                    match keyframes.next().flatten() {
+                        Some(keyframes) => list.add(it, keyframes),
+                        None => list.skip(it),
                     }
                 }
                 list.end_run();
             }
             Ok(Made::new(iframes(&channel, &quality, &list.entries, complete)))
         };
-        self.pool.submit(Lane::Interactive, &self.stop, task)?.await
+        self.pool.submit(Lane::Interactive, &self.stop, write)?.await
+    }
+}
+
+/// What a playlist tells of a segment.
+struct Keyframes {
+    program: Program,
+    /// Where the first picture begins.
+    begins: u64,
+    /// When each keyframe comes on screen, in microseconds from the segment's start on, and its bytes.
+    all: Vec<(i64, Range<u64>)>,
+    /// Whether the first picture is one.
+    first: bool,
+}
+
+impl Keyframes {
+    /// `None` where there are no pictures.
+    fn of(index: &SegmentIndex) -> Option<Self> {
+        let index = &index.index;
+        let (track, first) = index.video.as_ref().zip(index.first_pts())?;
+        let mut keyframes = decoded_alone(track);
+        keyframes.sort_by_key(|it| track.units[*it].pts);
+        let keyframe = |at: &usize| {
+            let unit = &track.units[*at];
+            let fields = usize::from(track.units.get(at + 1).is_some_and(|it| it.second_field));
+            (TimeBase::MPEG.micros(unit.pts - first), unit.offset..track.units[at + fields].end)
+        };
+        Some(Self {
+            program: (index.program, index.pmt_pid, track.pid, track.stream_type),
+            begins: track.units.first().map_or(0, |it| it.offset),
+            all: keyframes.iter().map(keyframe).collect(),
+            first: keyframes.contains(&0),
+        })
     }
 }
 
@@ -118,25 +161,19 @@ impl List {
         self.program = None;
     }
 
-    fn add(&mut self, segment: &Segment, index: &SegmentIndex) {
-        let index = &index.index;
-        let (Some(track), Some(first)) = (&index.video, index.first_pts()) else { return self.skip(segment) };
-        let program = (index.program, index.pmt_pid, track.pid, track.stream_type);
-        let begins = track.units.first().map_or(0, |it| it.offset);
+    fn add(&mut self, segment: &Segment, keyframes: Keyframes) {
+        let Keyframes { program, begins, all, first } = keyframes;
         let has_tables = (1..=MAX_TABLES).contains(&begins);
         let told = self.program.replace(program) == Some(program);
         let tables = (has_tables && !told).then_some(0..begins);
         self.entries.push(Entry::Segment { start: segment.start(), name: segment.name().to_owned(), tables });
-        let mut keyframes = decoded_alone(track);
-        keyframes.sort_by_key(|it| track.units[*it].pts);
-        for at in keyframes {
-            let unit = &track.units[at];
-            let fields = usize::from(track.units.get(at + 1).is_some_and(|it| it.second_field));
-            let start = segment.start() + TimeBase::MPEG.micros(unit.pts - first);
+        for (at, mut bytes) in all {
+            let start = segment.start() + at;
             self.close(start);
             // The first has the tables with it: some players read them nowhere else.
-            let from = if at == 0 && has_tables { 0 } else { unit.offset };
-            let bytes = from..track.units[at + fields].end;
+            if first && has_tables && bytes.start == begins {
+                bytes.start = 0;
+            }
             self.open = Some((self.entries.len(), segment.end()));
             self.entries.push(Entry::Keyframe { start, duration: 0, bytes });
         }

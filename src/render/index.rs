@@ -71,14 +71,23 @@ impl Parts {
 
     /// A segment's bytes.
     pub(super) fn segment_bytes(&self, segment: &Segment) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.read_segment(segment, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// A segment's bytes, in the place of what `bytes` held. Who goes through many uses the same memory for all: the system
+    /// clears what it gives away anew.
+    pub(super) fn read_segment(&self, segment: &Segment, bytes: &mut Vec<u8>) -> Result<()> {
         let mut open = self.open_segment(segment)?;
         if open.len > MAX_SEGMENT_BYTES {
             return Err(Error::damaged("a segment is larger than 1 GiB"));
         }
-        let mut bytes = Vec::with_capacity(open.len as usize);
+        bytes.clear();
+        bytes.reserve(open.len as usize);
         let unreadable = |fault: std::io::Error| Error::io("a segment cannot be read", &fault);
-        open.file.by_ref().take(open.len).read_to_end(&mut bytes).map_err(unreadable)?;
-        Ok(bytes)
+        open.file.by_ref().take(open.len).read_to_end(bytes).map_err(unreadable)?;
+        Ok(())
     }
 
     /// The index of one segment among many that are gone through.

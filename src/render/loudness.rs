@@ -8,7 +8,9 @@ use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Timestamp, Token};
 use crate::media::cut::Holes;
 use crate::media::loudness::{self, Measured, Meter, STEP_MILLIS};
+use crate::media::pcm;
 use serde::Serialize;
+use std::path::Path;
 use std::sync::Arc;
 
 /// What is kept; another layout, or another way to measure, gets another number.
@@ -74,7 +76,8 @@ impl Render {
         };
         let count = segments.len().div_ceil(AT_ONCE);
         let measured = self.spread(span.micros(), count, &token, work).await?.into_iter().flatten().collect();
-        Ok(Made::new(answer(&selection, measured)?))
+        let (stretches, peak) = stretches(&selection, measured);
+        Ok(Made::new(answer(span, &stretches, peak, holes(&selection))?))
     }
 }
 
@@ -160,13 +163,32 @@ fn stretches(selection: &Selection, measured: Vec<Option<Measured>>) -> (Vec<Str
     (all, peak)
 }
 
-fn answer(selection: &Selection, measured: Vec<Option<Measured>>) -> Result<Vec<u8>> {
-    let (stretches, peak) = stretches(selection, measured);
+/// Loudness of a file of any container that libav reads, with times as if it began with the year 1970.
+///
+/// # Errors
+/// [`Kind::Damaged`] where there is no sound.
+pub fn of_file(path: &Path, token: &Token) -> Result<Made> {
+    let mut meter = Meter::default();
+    let mut end = 0;
+    pcm::file(path, token, &mut |position, format, channels| {
+        let samples = position + channels.first().map_or(0, Vec::len) as i64;
+        end = TimeBase::new(1, format.rate as i32).micros(samples);
+        meter.add(format, channels)
+    })?;
+    let measured = meter.finish(0)?;
+    let start = Timestamp::from_micros(0);
+    let stretches: Vec<Stretch> = match measured.energies.is_empty() {
+        true => Vec::new(),
+        false => vec![Stretch { start, energies: measured.energies }],
+    };
+    Ok(Made::new(answer(Span::new(start, start + end), &stretches, measured.peak, Vec::new())?))
+}
+
+fn answer(span: Span, stretches: &[Stretch], peak: f32, holes: Vec<Hole>) -> Result<Vec<u8>> {
     if stretches.is_empty() {
         return Err(Error::damaged("there is no sound in the requested time range"));
     }
     let runs: Vec<&[f32]> = stretches.iter().map(|it| &it.energies[..]).collect();
-    let span = selection.span;
     let seconds = (span.micros() + SECOND - 1) / SECOND;
     let curve = (0..seconds).map(|second| {
         let at = span.start + second * SECOND;
@@ -183,7 +205,7 @@ fn answer(selection: &Selection, measured: Vec<Option<Measured>>) -> Result<Vec<
         true_peak: (peak > 0.0).then(|| rounded(20.0 * f64::from(peak).log10())),
         step: 1.0,
         short_term: curve.map(|it| it.map(rounded)).collect(),
-        holes: holes(selection),
+        holes,
     };
     serde_json::to_vec(&answer).map_err(|it| Error::internal("an answer cannot be written").with_cause(it))
 }

@@ -12,7 +12,7 @@ pub mod frame;
 pub mod generate;
 mod iframes;
 mod index;
-mod loudness;
+pub mod loudness;
 mod peaks;
 pub mod playlist;
 pub mod rough;

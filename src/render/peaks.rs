@@ -3,7 +3,7 @@
 use super::{Parts, clips};
 use crate::archive::{Archive, Key, Product, Segment, SegmentKind, TOLERANCE};
 use crate::base::{Error, Kind, Result, Token};
-use crate::media::pcm::{self, RunIn, Take};
+use crate::media::pcm::{self, RunIn, SegmentDecoder, Take};
 use crate::media::peaks::{Builder, Part, Pyramid, View};
 use bytes::Bytes;
 
@@ -24,7 +24,12 @@ pub(super) struct Sounds<'a> {
     segments: &'a [Segment],
     /// The run-in that the last segment decoded leaves for the one at this place.
     tail: Option<(usize, Option<RunIn>)>,
+    decoder: SegmentDecoder,
+    bytes: Vec<u8>,
 }
+
+/// The largest segment whose memory is used again, in bytes.
+const KEPT_BYTES: usize = 16 << 20;
 
 /// Whether `segment` continues `before` without a hole.
 fn joins(before: &Segment, segment: &Segment) -> bool {
@@ -33,7 +38,7 @@ fn joins(before: &Segment, segment: &Segment) -> bool {
 
 impl<'a> Sounds<'a> {
     pub(super) fn new(parts: &'a Parts, segments: &'a [Segment]) -> Self {
-        Self { parts, segments, tail: None }
+        Self { parts, segments, tail: None, decoder: SegmentDecoder::default(), bytes: Vec::new() }
     }
 
     /// The last frames before the segment at `at`.
@@ -47,8 +52,8 @@ impl<'a> Sounds<'a> {
             None => clips::segment_before(&self.parts.archive, segment)?,
         };
         let Some(before) = before else { return Ok(None) };
-        match self.parts.segment_bytes(&before) {
-            Ok(bytes) => Ok(RunIn::of(&bytes)),
+        match self.parts.read_segment(&before, &mut self.bytes) {
+            Ok(()) => Ok(RunIn::of(&self.bytes)),
             Err(error) if error.kind == Kind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -58,8 +63,9 @@ impl<'a> Sounds<'a> {
     pub(super) fn decode(&mut self, at: usize, token: &Token, take: &mut Take<'_>) -> Result<()> {
         let run_in = self.run_in(at)?;
         let segment = &self.segments[at];
-        let bytes = self.parts.segment_bytes(segment)?;
-        let tail = match pcm::segment(&bytes, segment.start(), run_in.as_ref(), token, take) {
+        self.parts.read_segment(segment, &mut self.bytes)?;
+        let (decoder, bytes) = (&mut self.decoder, &self.bytes);
+        let tail = match decoder.segment(bytes, segment.start(), run_in.as_ref(), token, take) {
             Err(error) if error.kind == Kind::Unsupported => {
                 let clip = clips::clip(&self.parts.archive, segment);
                 pcm::clip(&clip, token, take)?;
@@ -67,6 +73,9 @@ impl<'a> Sounds<'a> {
             }
             outcome => outcome?,
         };
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
         let joined = self.segments.get(at + 1).is_some_and(|next| joins(segment, next));
         self.tail = Some((at + 1, tail.filter(|_| joined)));
         self.parts.metrics.media_decoded.with_label_values(&["sound"]).inc();

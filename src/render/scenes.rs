@@ -8,9 +8,11 @@ use crate::archive::{Item, Segment, Selection};
 use crate::base::time::TimeBase;
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Timestamp, Token};
 use crate::media::cut::Holes;
-use crate::media::scenes::{Candidate, Glance, candidates};
-use crate::media::tile::{Kept, decoded_alone};
+use crate::media::scenes::{Candidate, Glance, candidates, standing_out};
+use crate::media::tile::file::keyframes;
+use crate::media::tile::{APART, Kept, decoded_alone, of_picture};
 use serde::Serialize;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Tiles that are compared.
@@ -91,8 +93,7 @@ impl Render {
             scenes: scenes(&selection, looks, threshold),
             holes: holes(&selection),
         };
-        let text = serde_json::to_vec(&answer);
-        Ok(Made::new(text.map_err(|it| Error::internal("an answer cannot be written").with_cause(it))?))
+        write(answer)
     }
 }
 
@@ -129,26 +130,68 @@ impl Parts {
     }
 }
 
-/// Compares each keyframe with the one before it, where no hole lies between.
+/// The scene changes of a file of any container that libav reads, with times as if it began with the year 1970.
+///
+/// # Errors
+/// [`Kind::Damaged`] where no picture can be decoded by itself.
+pub fn of_file(path: &Path, threshold: f64, token: &Token) -> Result<Made> {
+    let start = Timestamp::from_micros(0);
+    let mut glances = Vec::new();
+    let walk = keyframes(path, APART, token, &mut |frame, rotation, at| {
+        glances.push((at, Glance::of(&of_picture(frame, rotation, at, TILE)?.kept())?));
+        Ok(())
+    })?;
+    let times: Vec<i64> = glances.iter().map(|it| it.0).collect();
+    let bytes = |at: i64| {
+        let place = walk.pictures.partition_point(|it| it.0 < at);
+        walk.pictures.get(place).map_or(0, |it| it.1)
+    };
+    let place = |it: Candidate| (start + it.pts, it);
+    let looks = glances.into_iter().zip(standing_out(&walk.pictures, &times)).map(|((at, glance), new)| {
+        Look { at: start + at, bytes: bytes(at), glance, candidate: new.map(place) }
+    });
+    let mut compare = Compare { span: Span::new(start, start + walk.end), threshold, before: None };
+    let scenes = looks.filter_map(|it| compare.next(it)).collect();
+    write(Answer { start, end: start + walk.end, threshold, scenes, holes: Vec::new() })
+}
+
+fn write(answer: Answer) -> Result<Made> {
+    let text = serde_json::to_vec(&answer);
+    Ok(Made::new(text.map_err(|it| Error::internal("an answer cannot be written").with_cause(it))?))
+}
+
+/// Compares each keyframe with the one before it.
+struct Compare {
+    span: Span,
+    threshold: f64,
+    before: Option<Look>,
+}
+
+impl Compare {
+    fn next(&mut self, look: Look) -> Option<Scene> {
+        let scene = self.before.as_ref().and_then(|before| {
+            let score = before.glance.distance(&look.glance);
+            let new = before.candidate.filter(|it| it.1.begins(before.bytes, look.bytes));
+            let start = new.map_or(look.at, |it| it.0);
+            (score >= self.threshold && self.span.contains(start))
+                .then(|| Scene { start, score: rounded(score) })
+        });
+        self.before = Some(look);
+        scene
+    }
+}
+
+/// The scenes of a selection; nothing is compared over a hole.
 fn scenes(selection: &Selection, looks: Vec<Vec<Look>>, threshold: f64) -> Vec<Scene> {
     let mut found = Vec::new();
     let mut looks = looks.into_iter();
-    let mut before: Option<Look> = None;
+    let mut compare = Compare { span: selection.span, threshold, before: None };
     for item in &selection.items {
-        let Item::Segment(_) = item else {
-            before = None;
-            continue;
-        };
-        for look in looks.next().unwrap_or_default() {
-            if let Some(before) = &before {
-                let score = before.glance.distance(&look.glance);
-                let new = before.candidate.filter(|it| it.1.begins(before.bytes, look.bytes));
-                let start = new.map_or(look.at, |it| it.0);
-                if score >= threshold && selection.span.contains(start) {
-                    found.push(Scene { start, score: rounded(score) });
-                }
+        match item {
+            Item::Segment(_) => {
+                found.extend(looks.next().into_iter().flatten().filter_map(|it| compare.next(it)));
             }
-            before = Some(look);
+            _ => compare.before = None,
         }
     }
     found

@@ -3,8 +3,10 @@
 use super::Render;
 use super::bytes::Made;
 use super::frame::FrameSource;
-use crate::base::{Error, Name, Result};
-use crate::media::picture::{PictureFormat, Raster};
+use crate::base::{Error, Name, Result, Timestamp, Token};
+use crate::media::Clip;
+use crate::media::frame::extract;
+use crate::media::picture::{Look, PictureFormat, Raster};
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -143,6 +145,11 @@ impl Placement {
         })
     }
 
+    /// The file of a frame in its place in a template.
+    fn written(&self, template: &[u8], frame: &Raster, format: PictureFormat) -> Result<Vec<u8>> {
+        self.compose(&Raster::read(template, MAX_PIXELS)?, frame)?.encode(format)
+    }
+
     /// The frame in its place under the template.
     fn compose(&self, template: &Raster, frame: &Raster) -> Result<Raster> {
         let (crop, location) = (&self.crop, &self.location);
@@ -241,14 +248,43 @@ impl Render {
         let tag = Self::thumbnail_tag(&source, &template, &placement);
         let metrics = self.metrics.clone();
         let compose = move |frame: &Raster| {
-            let template = Raster::read(&template.bytes, MAX_PIXELS)?;
-            let bytes = placement.compose(&template, frame)?.encode(format)?;
+            let bytes = placement.written(&template.bytes, frame, format)?;
             metrics.media_encoded.with_label_values(&["thumbnail"]).inc();
             Ok(bytes)
         };
         let bytes = self.frame_with(source, compose).await?;
         Ok(Made { bytes: bytes.into(), tag, gzipped: false })
     }
+}
+
+/// A template, and beside it the notes of the same name.
+///
+/// # Errors
+/// Where one cannot be read.
+pub fn template_of_file(path: &Path, most: u64) -> Result<Template> {
+    let none = || Error::not_found("there is no such template").with_parameter("template");
+    let bytes = read(path, most)?.ok_or_else(none)?;
+    let named = path.parent().zip(path.file_stem().and_then(|it| it.to_str()));
+    let notes = named.map_or_else(|| Ok(Notes::default()), |(folder, name)| notes(folder, name))?;
+    Ok(Template { bytes: bytes.into(), notes })
+}
+
+/// The frame of a file of any container that libav reads, in a template; the instant counts from its first picture.
+///
+/// # Errors
+/// As [`super::frame::of_file`] and [`Render::thumbnail`].
+pub fn of_file(
+    path: &Path,
+    at: Timestamp,
+    template: &Template,
+    placement: Placement,
+    format: PictureFormat,
+    token: &Token,
+) -> Result<Made> {
+    let clip = Clip { path: path.to_owned(), start: Timestamp::from_micros(0), duration: 0, whole: true };
+    let picture = extract(None, &clip, at, token)?;
+    let frame = Raster::of(&picture.frame, picture.rotation, &Look::default())?;
+    Ok(Made::new(placement.written(&template.bytes, &frame, format)?))
 }
 
 #[cfg(test)]

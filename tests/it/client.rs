@@ -4,7 +4,6 @@
 use base64::Engine;
 use moviola::app::{App, Stopper};
 use moviola::config::Config;
-use moviola::live::Streams;
 use moviola::render::Render;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -18,7 +17,7 @@ pub struct Server {
     _archive: tempfile::TempDir,
     pub address: SocketAddr,
     pub render: Render,
-    pub streams: Streams,
+    pub streams: moviola::live::Streams,
     stopper: Stopper,
     thread: Option<std::thread::JoinHandle<()>>,
     agent: ureq::Agent,

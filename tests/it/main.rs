@@ -2,6 +2,7 @@
 
 mod analysis;
 mod barcode;
+mod bombs;
 mod client;
 mod compose;
 mod containers;
@@ -14,6 +15,7 @@ mod jobs;
 mod judge;
 mod layers;
 mod live;
+mod local;
 mod matrix;
 mod media;
 mod picture;

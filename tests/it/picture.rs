@@ -1,10 +1,11 @@
-//! Frames: the right one of every kind of source, the pixels of a straight decode, and no work done twice.
+//! Frames: the right one of every kind of source, the pixels of a straight decode, and no work done twice. MOVIOLA_PICTURES
+//! in the environment says how many are asked for of each kind.
 #![allow(clippy::disallowed_methods)]
 
 use crate::barcode;
 use crate::client::{Answer, Server};
 use crate::judge;
-use crate::matrix::kinds;
+use crate::matrix::{kinds, variable};
 use crate::media::{Random, start, stream, whole};
 use moviola::archive::{Archive, Limits, SegmentKind};
 use moviola::base::metrics::Metrics;
@@ -74,7 +75,7 @@ fn drawn(clip: &Clip, micros: i64) -> Vec<u8> {
 /// Times at random, some with their neighbours on either side, so that decoders go on, go back and begin again.
 fn times(recipe: &Recipe, random: &mut Random) -> Vec<u64> {
     let mut numbers = Vec::new();
-    for _ in 0..14 {
+    for _ in 0..variable("MOVIOLA_PICTURES", 14) {
         let number = random.below(recipe.frames as i64) as u64;
         numbers.extend([Some(number), number.checked_add(1), number.checked_sub(1), number.checked_sub(2)]);
     }
@@ -341,7 +342,7 @@ fn files_of_other_containers_have_frames_too() {
         }
         let path = tempfile::NamedTempFile::with_suffix(extension).expect("a file");
         file(&recipe, muxer, &[], path.reopen().expect("a file"), &Token::root()).expect("a file");
-        for _ in 0..8 {
+        for _ in 0..variable("MOVIOLA_PICTURES", 8) {
             let number = random.below(recipe.frames as i64) as u64;
             let at = recipe.time_of(number) - recipe.start + 2_000;
             let made = draw(path.path(), at, Format::Png).expect("a frame");

@@ -275,3 +275,128 @@ fn the_server_describes_itself() {
         assert!(answer.header("content-type").starts_with("text/plain"));
     }
 }
+
+#[test]
+fn coverage_says_what_there_is_and_what_is_missing() {
+    let server = Server::start(|archive| {
+        small_archive(archive);
+        segment(archive, "chan", "720p", HOUR, "58:22.000000", "partial", b"x");
+        segment(archive, "chan", "720p", "2024-11-10T01", "00:00.000000", "suspect", b"x");
+    });
+    let answer = server.get("/coverage/chan/720p.json");
+    assert_eq!((answer.status, answer.header("content-type")), (200, "application/json"));
+    let told = answer.json();
+    assert_eq!((&told["first"], &told["start"]), (&told["start"], &"2024-11-09T12:58:00.000000".into()));
+    assert_eq!((&told["last"], &told["end"]), (&told["end"], &"2024-11-10T01:00:02.000000".into()));
+    assert_eq!(told["segments"], 12);
+    let totals = &told["totals"];
+    assert_eq!(
+        (&totals["full"], &totals["partial"], &totals["suspect"]),
+        (&20.0.into(), &2.0.into(), &2.0.into())
+    );
+    let kinds = |told: &serde_json::Value| -> Vec<String> {
+        let spans = told["spans"].as_array().unwrap().iter();
+        spans
+            .map(|it| format!("{} {}", &it["start"].as_str().unwrap()[11..19], it["kind"].as_str().unwrap()))
+            .collect()
+    };
+    let all = [
+        "12:58:00 full",
+        "12:58:10 hole",
+        "12:58:12 full",
+        "12:58:22 partial",
+        "12:58:24 hole",
+        "01:00:00 suspect",
+    ];
+    assert_eq!(kinds(&told), all);
+    let coarse = server
+        .get("/coverage/chan/720p.json?start=2024-11-09T12:00:00&end=2024-11-09T13:00:00&resolution=6")
+        .json();
+    // What was before the first segment is missed by nobody.
+    assert_eq!(
+        kinds(&coarse),
+        [
+            "12:00:00 hole",
+            "12:58:00 full",
+            "12:58:06 partial",
+            "12:58:12 full",
+            "12:58:18 partial",
+            "12:58:24 hole"
+        ]
+    );
+
+    let picture = server.get("/coverage/chan/720p.png?column=10&height=120");
+    assert_eq!((picture.status, picture.header("content-type")), (200, "image/png"));
+    let size = |at: usize| u32::from_be_bytes(picture.body[at..at + 4].try_into().unwrap());
+    assert_eq!((size(16), size(20)), (140, 120), "fourteen hours of ten pixels");
+
+    for (query, status, code) in [
+        ("start=2024-11-09&end=2024-11-09", 400, "empty-range"),
+        ("start=2024-01-01&end=2024-12-01", 400, "range-too-long"),
+        ("start=2024-11-09&end=2024-11-10&resolution=0.2", 400, "fine-resolution"),
+        ("resolution=x", 400, "invalid-number"),
+        ("start=noon", 400, "invalid-timestamp"),
+    ] {
+        let answer = server.get(&format!("/coverage/chan/720p.json?{query}"));
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{query}");
+    }
+    let wide = server.get("/coverage/chan/720p.png?start=2024-11-01&end=2024-12-01&column=64");
+    assert_eq!((wide.status, wide.code().as_str()), (400, "large-picture"));
+    assert_eq!(server.get("/coverage/chan/none.json").status, 404);
+    assert_eq!(server.get("/coverage/chan/.x.png").status, 403);
+}
+
+#[test]
+fn chat_is_merged_and_extras_are_listed() {
+    let server = Server::start(|archive| {
+        small_archive(archive);
+        let folder = archive.join("chan/chat").join(HOUR);
+        std::fs::create_dir_all(&folder).unwrap();
+        let line = |who: &str, at: f64| {
+            format!(
+                "{{\"params\":[\"hi\"],\"receivers\":{{\"{who}\":{at}}},\"tags\":{{\"id\":\"1\"}},\"time\":1731157080.5,\"time_range\":0}}"
+            )
+        };
+        std::fs::write(folder.join("58:00-aa.json"), line("a", 1.5)).unwrap();
+        std::fs::write(folder.join("58:00-bb.json"), line("b", 2.5)).unwrap();
+        std::fs::write(folder.join("odd.json"), "not a batch").unwrap();
+        std::fs::create_dir_all(archive.join("emotes/25/.hidden")).unwrap();
+        std::fs::write(archive.join("emotes/25/dark"), "x").unwrap();
+        std::fs::write(archive.join("emotes/25/.hidden/y"), "x").unwrap();
+    });
+    let chat = server.get(&format!("/chan/chat.json?{SPAN}"));
+    assert_eq!((chat.status, chat.header("content-type")), (200, "application/json"));
+    let messages = chat.json();
+    assert_eq!(messages.as_array().unwrap().len(), 1, "{messages}");
+    assert_eq!(messages[0]["receivers"], serde_json::json!({"a": 1.5, "b": 2.5}));
+    assert_eq!(
+        server.get("/nochan/chat.json?start=2024-11-09T12:00:00&end=2024-11-09T12:00:01").text(),
+        "[]"
+    );
+    for (query, code) in [
+        ("start=2024-11-09T12:00:00&end=2024-11-09T14:00:01", "range-too-long"),
+        ("start=2024-11-09T12:00:00&end=2024-11-09T12:00:00", "empty-range"),
+        ("start=2024-11-09T12:00:00", "missing-parameter"),
+    ] {
+        let answer = server.get(&format!("/chan/chat.json?{query}"));
+        assert_eq!((answer.status, answer.code().as_str()), (400, code), "{query}");
+    }
+    assert_eq!(server.get("/extras/emotes").json(), serde_json::json!(["25/.hidden/y", "25/dark"]));
+    assert_eq!(server.get("/extras/nothing").text(), "[]");
+    assert_eq!(server.get("/extras/.secret").status, 403);
+    assert_eq!(server.get("/extras/emotes/25").status, 404);
+}
+
+#[test]
+fn the_page_or_how_to_add_it_is_at_the_root() {
+    let server = Server::start(small_archive);
+    let page = server.get("/");
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.text().contains("<title>Moviola</title>"));
+    assert!(page.header("content-security-policy").contains("default-src 'none'"));
+    assert_eq!(server.get_with("/", &[("If-None-Match", page.header("etag"))]).status, 304);
+    let head = server.raw("HEAD", "/", "");
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    let none = server.get("/assets/none.js");
+    assert_eq!((none.status, none.code().as_str()), (404, "not-found"));
+}

@@ -239,7 +239,9 @@ impl Pack {
         let file = open_locked(path)?;
         let len = file.metadata()?.len();
         let mut reader = Reader::new(&file, len);
-        let head = read_pack_head(&mut reader, &self.name, AHEAD_SMALL)?;
+        // What follows the head is wanted only where the table must be built.
+        let ahead = if state.identity.is_some() { AHEAD_LARGE } else { AHEAD_SMALL };
+        let head = read_pack_head(&mut reader, &self.name, ahead)?;
         match head {
             Some((identity, head_len)) if state.identity != Some(identity) || len < state.end => {
                 state.detach(Some(identity), head_len);

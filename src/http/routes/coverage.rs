@@ -14,8 +14,8 @@ use actix_web::HttpRequest;
             example = "2024-11-09T12:50:00"),
         ("end" = Option<String>, Query, description = "UTC, ISO 8601; default: where the last segment ends; at most \
             31 days after the start", example = "2024-11-09T12:51:00"),
-        ("resolution" = Option<f64>, Query, description = "Seconds of a cell, 0.1 to 86400: each is told by the worst \
-            in it; default: exact")), responses(
+        ("resolution" = Option<f64>, Query, description = "Seconds of a cell, 0.1 to 86400: a hole where nothing of \
+            it is there, partial where a part is missing; default: exact")), responses(
     (status = 200, description = "The coverage", content_type = "application/json"),
     (status = 304, description = "The client has it"),
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]

@@ -9,6 +9,13 @@ use actix_web::HttpResponse;
     (status = 200, description = "Prometheus' text format, version 0.0.4", body = String,
         content_type = "text/plain; version=0.0.4; charset=utf-8")))]
 pub async fn metrics(app: App, streams: Streams) -> HttpResponse {
+    // A disk that does not answer, or a full lane, takes no metric away but its own.
+    if let Ok((size, free)) = app.ask(|archive, _| archive.disk()).await {
+        for (kind, bytes) in [("size", size), ("free", free)] {
+            let gauge = app.metrics.archive_disk.with_label_values(&[kind]);
+            gauge.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
     let now = std::time::Instant::now();
     let usage = streams.list().into_iter().map(|it| it.hls.usage(now));
     let (viewers, bytes) = usage.fold((0, 0), |sum, it| (sum.0 + it.0, sum.1 + it.1));

@@ -16,6 +16,7 @@ pub mod page;
 pub mod playlist;
 pub mod segments;
 pub mod storyboard;
+pub mod streams;
 pub mod thumbnail;
 pub mod transitions;
 pub mod waveform;

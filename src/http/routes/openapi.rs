@@ -2,7 +2,7 @@
 
 use super::{
     analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, playlist, segments,
-    storyboard, thumbnail, transitions, waveform,
+    storyboard, streams, thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -25,6 +25,7 @@ use utoipa::OpenApi;
         (name = "media", description = "Cutting it"),
         (name = "storyboards", description = "Looking over it"),
         (name = "analysis", description = "What is in it"),
+        (name = "live", description = "Following live sources"),
         (name = "jobs", description = "Work that outlives a request"),
         (name = "server", description = "The server itself")
     ),
@@ -37,6 +38,8 @@ use utoipa::OpenApi;
         storyboard::jpeg, storyboard::png, storyboard::webp, storyboard::vtt, storyboard::json, storyboard::bif,
         storyboard::images, storyboard::contact, waveform::png, waveform::svg, waveform::json, waveform::dat,
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
+        streams::list, streams::one, streams::put, streams::patch, streams::remove, streams::source, streams::start,
+        streams::stop, streams::media, streams::events, streams::all_events,
         jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))

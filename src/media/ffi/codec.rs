@@ -134,6 +134,42 @@ impl Decoder {
     /// Sends one packet, or `None` for the end, and hands every picture that is ready to `take`. A packet the
     /// decoder cannot make sense of is passed over: what it held is missing from the pictures.
     pub fn push(&mut self, packet: Option<&Packet>, mut take: impl FnMut(Frame) -> Result<()>) -> Result<()> {
+        self.send(packet, |own| {
+            let mut taken = false;
+            loop {
+                let mut frame = Frame::empty()?;
+                if !own.receive(&mut frame)? {
+                    return Ok(taken);
+                }
+                taken = true;
+                take(frame)?;
+            }
+        })
+    }
+
+    /// [`Self::push`] for who looks at each frame and keeps none: all come in `frame`.
+    pub fn push_into(
+        &mut self,
+        packet: Option<&Packet>,
+        frame: &mut Frame,
+        mut take: impl FnMut(&Frame) -> Result<()>,
+    ) -> Result<()> {
+        self.send(packet, |own| {
+            let mut taken = false;
+            while own.receive(frame)? {
+                taken = true;
+                take(frame)?;
+            }
+            Ok(taken)
+        })
+    }
+
+    /// Sends a packet; `drain` takes what is ready, and says whether there was anything.
+    fn send(
+        &mut self,
+        packet: Option<&Packet>,
+        mut drain: impl FnMut(&mut Self) -> Result<bool>,
+    ) -> Result<()> {
         loop {
             // SAFETY: context and packet are alive; a null packet means the end.
             let code = unsafe {
@@ -147,11 +183,7 @@ impl Decoder {
             if code < 0 && !full && code != ffi::AVERROR_EOF && code != ffi::AVERROR_INVALIDDATA {
                 return Err(fault("the media could not be decoded", code));
             }
-            let mut taken = false;
-            while let Some(frame) = self.receive()? {
-                taken = true;
-                take(frame)?;
-            }
+            let taken = drain(self)?;
             if !full {
                 return Ok(());
             }
@@ -161,15 +193,16 @@ impl Decoder {
         }
     }
 
-    fn receive(&mut self) -> Result<Option<Frame>> {
+    /// Puts the next frame into `frame`, in the place of what it held; false where none is ready.
+    fn receive(&mut self, frame: &mut Frame) -> Result<bool> {
         loop {
-            let frame = Frame::empty()?;
-            // SAFETY: context and frame are ours; on success the frame holds references of its own.
+            // SAFETY: context and frame are ours; the frame lets go of what it held, and on success holds references of its
+            // own.
             let code = unsafe { ffi::avcodec_receive_frame(self.context.get(), frame.as_ptr()) };
             match code {
-                0.. => return Ok(Some(frame)),
-                ffi::AVERROR_EOF => return Ok(None),
-                _ if code == ffi::AVERROR(EAGAIN) => return Ok(None),
+                0.. => return Ok(true),
+                ffi::AVERROR_EOF => return Ok(false),
+                _ if code == ffi::AVERROR(EAGAIN) => return Ok(false),
                 ffi::AVERROR_INVALIDDATA => self.faults += 1,
                 _ => return Err(fault("the media could not be decoded", code)),
             }

@@ -1,12 +1,16 @@
 //! Opening a container and reading its packets one by one.
 
+use super::codec::MAX_PIXELS;
 use super::frame::{PixelFormat, quarter_turns};
 use super::io::{ReadSeek, Reader};
 use super::packet::Packet;
+use super::remote::{self, Remote, Watch};
 use super::{Options, c_string, check, enum_field, fault, ffi, id};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
+use std::io::Read;
 use std::ptr::NonNull;
+use std::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamKind {
@@ -49,9 +53,12 @@ pub struct Input {
 
 /// An open container.
 pub struct Demuxer {
-    // Dropped (closed) before the reader its context points to.
+    // Dropped (closed) before the reader and the watch its context points to.
     context: NonNull<ffi::AVFormatContext>,
-    reader: Reader,
+    /// `None` where libav opens the address itself.
+    reader: Option<Reader>,
+    /// Of live sources.
+    watch: Option<Box<Watch>>,
     token: Token,
 }
 
@@ -81,17 +88,144 @@ impl Demuxer {
             }
             NonNull::new(context).ok_or_else(|| super::out_of_memory("demuxer"))?
         };
-        let mut demuxer = Self { context, reader, token: token.clone() };
+        let mut demuxer = Self { context, reader: Some(reader), watch: None, token: token.clone() };
         if input.probe {
-            // SAFETY: the context is open and ours.
-            let code =
-                unsafe { ffi::avformat_find_stream_info(demuxer.context.as_ptr(), std::ptr::null_mut()) };
+            let code = demuxer.probe()?;
             if let Err(error) = check("the media could not be understood", code) {
-                return Err(demuxer.reader.failure().unwrap_or(error));
+                return Err(demuxer.failure().unwrap_or(error));
             }
         }
         // Some demuxers take a read that failed for the end of a short file.
-        demuxer.reader.failure().map_or(Ok(demuxer), Err)
+        demuxer.failure().map_or(Ok(demuxer), Err)
+    }
+
+    /// Opens a live source by its address. Errors have the source's stable words as their codes (`auth-failed`,
+    /// `refused`, `timeout`); the token and the limits end it wherever it is.
+    pub fn open_remote(what: Remote<'_>, token: &Token) -> Result<Self> {
+        super::initialise();
+        let url = c_string(what.url)?;
+        let format = remote::format(what.format)?;
+        let options = remote::options(&what)?;
+        let watch = Watch::new(token, Some(what.allow));
+        watch.limit(Instant::now().checked_add(what.connect));
+        let (mut demuxer, left) = Self::open_watched(None, watch, url.as_ptr(), format, options, token)?;
+        if let Some(key) = what.required.iter().find(|key| left.holds(key)) {
+            let detail = format!("this build of libav does not know {key} of this protocol");
+            return Err(Error::new(crate::base::Kind::Unsupported, "unsupported", detail));
+        }
+        demuxer.limit(Instant::now().checked_add(what.understand));
+        let late = |error: Error| match error.code {
+            "timeout" => Error { code: "timeout-first-frame", ..error },
+            _ => error,
+        };
+        demuxer.understand().map_err(late)?;
+        Ok(demuxer)
+    }
+
+    /// Opens media that is read as it comes, without going back: what somebody sends us.
+    pub fn open_stream(
+        reader: Box<dyn Read + Send>,
+        format: Option<&'static str>,
+        token: &Token,
+    ) -> Result<Self> {
+        super::initialise();
+        let reader = Reader::forward(reader, token.clone())?;
+        let format = remote::format(format)?;
+        let watch = Watch::new(token, None);
+        let options = remote::probing()?;
+        let (mut demuxer, _) =
+            Self::open_watched(Some(reader), watch, std::ptr::null(), format, options, token)?;
+        demuxer.understand()?;
+        Ok(demuxer)
+    }
+
+    fn open_watched(
+        mut reader: Option<Reader>,
+        mut watch: Box<Watch>,
+        url: *const std::ffi::c_char,
+        format: *const ffi::AVInputFormat,
+        mut options: Options,
+        token: &Token,
+    ) -> Result<(Self, Options)> {
+        // SAFETY: the context is allocated, asks the watch (on the heap, kept beside it) and is handed to
+        // avformat_open_input, which frees it on failure and nulls the pointer. `Demuxer` owns it afterwards.
+        let context = unsafe {
+            let mut context = ffi::avformat_alloc_context();
+            if context.is_null() {
+                return Err(super::out_of_memory("demuxer"));
+            }
+            watch.attach(context);
+            if let Some(reader) = &reader {
+                (*context).pb = reader.as_ptr();
+            }
+            let code = ffi::avformat_open_input(&mut context, url, format, &mut options.0);
+            if code < 0 {
+                let ours = reader.as_mut().and_then(Reader::failure).or_else(|| watch.verdict());
+                return Err(ours.unwrap_or_else(|| remote::failure(code)));
+            }
+            NonNull::new(context).ok_or_else(|| super::out_of_memory("demuxer"))?
+        };
+        Ok((Self { context, reader, watch: Some(watch), token: token.clone() }, options))
+    }
+
+    /// Reads until it is told what the streams are, as far as the probing allows.
+    fn understand(&mut self) -> Result<()> {
+        // SAFETY: the context is open and ours.
+        let code = unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), std::ptr::null_mut()) };
+        match self.failure() {
+            Some(failure) => Err(failure),
+            None if code < 0 => Err(remote::failure(code)),
+            None => Ok(()),
+        }
+    }
+
+    /// Calls of a live source end with `timeout` once `at` has passed.
+    pub fn limit(&mut self, at: Option<Instant>) {
+        if let Some(watch) = &self.watch {
+            watch.limit(at);
+        }
+    }
+
+    /// The wall time of the media's time 0 by the source's clock, in microseconds since 1970, where it tells one.
+    pub fn realtime_start(&self) -> Option<i64> {
+        // SAFETY: reads an integer of the open context.
+        let start = unsafe { (*self.context.as_ptr()).start_time_realtime };
+        (start != ffi::AV_NOPTS_VALUE && start > 0).then_some(start)
+    }
+
+    /// The address that was opened in the end, after redirections that the protocol followed.
+    pub fn address(&self) -> String {
+        // SAFETY: `url` is null or a string that lives as long as the context.
+        unsafe {
+            let url = (*self.context.as_ptr()).url;
+            if url.is_null() {
+                return String::new();
+            }
+            std::ffi::CStr::from_ptr(url).to_string_lossy().into_owned()
+        }
+    }
+
+    /// The error behind a call that failed, where it was a reader's, the token's or a limit's.
+    fn failure(&mut self) -> Option<Error> {
+        let read = self.reader.as_mut().and_then(Reader::failure);
+        read.or_else(|| self.watch.as_ref().and_then(|it| it.verdict()))
+    }
+
+    /// Reads ahead. Pictures that are decoded for it have the bound of all others: a header that claims more is believed by
+    /// nobody.
+    fn probe(&mut self) -> Result<i32> {
+        let most = MAX_PIXELS.to_string();
+        let count = self.streams().len();
+        let mut options =
+            (0..count).map(|_| Options::new(&[("max_pixels", &most)])).collect::<Result<Vec<_>>>()?;
+        let mut raw: Vec<_> = options.iter().map(|it| it.0).collect();
+        // SAFETY: the context is open and ours; there is a dictionary for each stream it has now, which is how many are
+        // read. A dictionary may be replaced by another, which is ours then.
+        let code = unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), raw.as_mut_ptr()) };
+        for (own, raw) in options.iter_mut().zip(raw) {
+            own.0 = raw;
+        }
+        Ok(code)
     }
 
     /// The container's short name, such as `mpegts`.
@@ -154,9 +288,22 @@ impl Demuxer {
         }
     }
 
+    /// The streams that are read.
+    pub fn selected(&self) -> Vec<usize> {
+        let read = |index: &usize| {
+            // SAFETY: the stream is alive; its enum is read as an integer.
+            self.stream_pointer(*index)
+                .is_some_and(|it| unsafe { enum_field!(it, discard) } < ffi::AVDiscard::AVDISCARD_ALL as i32)
+        };
+        (0..).take_while(|index| self.stream_pointer(*index).is_some()).filter(read).collect()
+    }
+
     /// The next packet, or `None` at the end. Damaged packets are passed over; any other fault is an error.
     pub fn read(&mut self) -> Result<Option<Packet>> {
+        /// Of a live source, after which it is no longer taken for damage that passes.
+        const DAMAGED_IN_A_ROW: usize = 1000;
         let packet = Packet::new()?;
+        let mut damaged = 0;
         loop {
             self.token.check()?;
             // SAFETY: context and packet are ours; on success the packet owns its buffer.
@@ -164,17 +311,22 @@ impl Demuxer {
             if code >= 0 {
                 return Ok(Some(packet));
             }
-            if let Some(failure) = self.reader.failure() {
+            if let Some(failure) = self.failure() {
                 return Err(failure);
             }
+            damaged += 1;
             match code {
                 ffi::AVERROR_EOF => return Ok(None),
+                _ if self.watch.is_some() && (damaged > DAMAGED_IN_A_ROW || !remote::passes(code)) => {
+                    return Err(remote::failure(code));
+                }
+                _ if self.watch.is_some() => {}
                 ffi::AVERROR_INVALIDDATA => {}
                 _ => return Err(fault("the media could not be read on", code)),
             }
             // After invalid data a demuxer may have stopped for good without saying so.
             // SAFETY: reads a flag of our own byte stream.
-            if unsafe { ffi::avio_feof(self.reader.as_ptr()) } != 0 {
+            if self.reader.as_ref().is_some_and(|it| unsafe { ffi::avio_feof(it.as_ptr()) } != 0) {
                 return Ok(None);
             }
         }

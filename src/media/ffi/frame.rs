@@ -77,7 +77,8 @@ unsafe impl Send for Frame {}
 unsafe impl Sync for Frame {}
 
 impl Frame {
-    pub(super) fn empty() -> Result<Self> {
+    /// A frame of nothing, for a decoder to fill.
+    pub fn empty() -> Result<Self> {
         super::initialise();
         // SAFETY: returns a fresh frame or null.
         NonNull::new(unsafe { ffi::av_frame_alloc() }).map(Self).ok_or_else(|| out_of_memory("frame"))

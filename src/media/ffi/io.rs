@@ -16,8 +16,13 @@ const BUFFER_BYTES: usize = 256 * 1024;
 pub trait ReadSeek: Read + Seek + Send {}
 impl<T: Read + Seek + Send> ReadSeek for T {}
 
+enum Origin {
+    Forward(Box<dyn Read + Send>),
+    Seekable(Box<dyn ReadSeek>),
+}
+
 struct ReadState {
-    reader: Box<dyn ReadSeek>,
+    origin: Origin,
     token: Token,
     failure: Option<Error>,
 }
@@ -33,7 +38,17 @@ unsafe impl Send for Reader {}
 
 impl Reader {
     pub(super) fn new(reader: Box<dyn ReadSeek>, token: Token) -> Result<Self> {
-        let state = Box::into_raw(Box::new(ReadState { reader, token, failure: None }));
+        Self::from(Origin::Seekable(reader), token)
+    }
+
+    /// Reads forward only.
+    pub(super) fn forward(reader: Box<dyn Read + Send>, token: Token) -> Result<Self> {
+        Self::from(Origin::Forward(reader), token)
+    }
+
+    fn from(origin: Origin, token: Token) -> Result<Self> {
+        let seekable = matches!(origin, Origin::Seekable(_));
+        let state = Box::into_raw(Box::new(ReadState { origin, token, failure: None }));
         // SAFETY: the buffer is libav's own allocation (it may reallocate it); `state` outlives the context, since drop
         // frees the context first.
         unsafe {
@@ -48,7 +63,7 @@ impl Reader {
                     state.cast(),
                     Some(read),
                     None,
-                    Some(seek),
+                    if seekable { Some(seek) } else { None },
                 )
             };
             match NonNull::new(context) {
@@ -95,7 +110,11 @@ unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> 
     }
     // SAFETY: libav gives `size` writable bytes.
     let target = unsafe { std::slice::from_raw_parts_mut(buffer, size.max(0) as usize) };
-    match catch_unwind(AssertUnwindSafe(|| state.reader.read(target))) {
+    let read = AssertUnwindSafe(|| match &mut state.origin {
+        Origin::Forward(reader) => reader.read(target),
+        Origin::Seekable(reader) => reader.read(target),
+    });
+    match catch_unwind(read) {
         Ok(Ok(0)) => ffi::AVERROR_EOF,
         Ok(Ok(count)) => count as c_int,
         Ok(Err(error)) => {
@@ -112,14 +131,15 @@ unsafe extern "C" fn read(opaque: *mut c_void, buffer: *mut u8, size: c_int) -> 
 unsafe extern "C" fn seek(opaque: *mut c_void, offset: i64, whence: c_int) -> i64 {
     // SAFETY: as in `read`.
     let state = unsafe { &mut *opaque.cast::<ReadState>() };
+    let Origin::Seekable(reader) = &mut state.origin else { return i64::from(ffi::AVERROR(5)) };
     let result = catch_unwind(AssertUnwindSafe(|| {
         if whence & ffi::AVSEEK_SIZE as c_int != 0 {
-            let here = state.reader.stream_position()?;
-            let size = state.reader.seek(SeekFrom::End(0))?;
-            state.reader.seek(SeekFrom::Start(here))?;
+            let here = reader.stream_position()?;
+            let size = reader.seek(SeekFrom::End(0))?;
+            reader.seek(SeekFrom::Start(here))?;
             return Ok(size);
         }
-        state.reader.seek(match whence & 3 {
+        reader.seek(match whence & 3 {
             0 => SeekFrom::Start(offset.max(0) as u64),
             1 => SeekFrom::Current(offset),
             _ => SeekFrom::End(offset),

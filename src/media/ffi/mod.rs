@@ -16,6 +16,7 @@ mod frame;
 mod io;
 mod mux;
 mod packet;
+mod remote;
 mod scale;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings, has_encoder};
@@ -26,6 +27,7 @@ pub use frame::{Frame, FrameMut, PixelFormat};
 pub use io::MemoryWriter;
 pub use mux::{CopiedStream, Muxer, has_muxer};
 pub use packet::Packet;
+pub use remote::{Allow, Remote};
 pub use scale::{Resampler, Scaler};
 
 use crate::base::{Error, Result};
@@ -152,6 +154,13 @@ impl Options {
             check("setting an option", code)?;
         }
         Ok(options)
+    }
+
+    /// The callee left this one untaken.
+    fn holds(&self, key: &str) -> bool {
+        let Ok(key) = c_string(key) else { return false };
+        // SAFETY: as in `all_taken`; the key lives during the call.
+        unsafe { !ffi::av_dict_get(self.0, key.as_ptr(), std::ptr::null(), 0).is_null() }
     }
 
     /// Fails when the callee left an option untaken.

@@ -31,6 +31,32 @@ impl Packet {
         Ok(packet)
     }
 
+    /// Puts `bytes` in the place of what it held, in the same memory where nobody else reads that any more.
+    pub fn refill(&mut self, bytes: &[u8]) -> Result<()> {
+        const PADDING: usize = ffi::AV_INPUT_BUFFER_PADDING_SIZE as usize;
+        let length = i32::try_from(bytes.len()).map_err(|_| out_of_memory("packet"))?;
+        let raw = self.0.as_ptr();
+        // SAFETY: the packet is ours. Its buffer is written to only where it is the only reference and has room for the
+        // bytes and the padding that decoders read past their end, which is zeroed; else it is let go of and another is
+        // allocated with that room.
+        unsafe {
+            let buffer = (*raw).buf;
+            let fits = !buffer.is_null()
+                && ffi::av_buffer_is_writable(buffer) != 0
+                && (*buffer).size as usize >= bytes.len() + PADDING;
+            if fits {
+                (*raw).data = (*buffer).data;
+                std::ptr::write_bytes((*buffer).data.add(bytes.len()), 0, PADDING);
+                (*raw).size = length;
+            } else {
+                ffi::av_packet_unref(raw);
+                check("allocating a packet", ffi::av_new_packet(raw, length))?;
+            }
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), (*raw).data, bytes.len());
+        }
+        Ok(())
+    }
+
     pub(super) fn as_ptr(&self) -> *mut ffi::AVPacket {
         self.0.as_ptr()
     }
@@ -113,6 +139,19 @@ impl Packet {
         let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_ENCRYPTION_INFO;
         // SAFETY: the packet is ours; the side data is looked for and not read.
         unsafe { !ffi::av_packet_get_side_data(self.0.as_ptr(), kind, std::ptr::null_mut()).is_null() }
+    }
+
+    /// The wall time of its presentation by the source's own clock, in microseconds since 1970, where it tells one: RTP tells
+    /// it once a sender report came.
+    pub fn producer_time(&self) -> Option<i64> {
+        let mut size = 0;
+        // SAFETY: the packet is ours; the side data is read as what libav documents, once it is long enough.
+        unsafe {
+            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_PRFT;
+            let data = ffi::av_packet_get_side_data(self.0.as_ptr(), kind, &mut size);
+            (!data.is_null() && size >= size_of::<ffi::AVProducerReferenceTime>())
+                .then(|| data.cast::<ffi::AVProducerReferenceTime>().read_unaligned().wallclock)
+        }
     }
 
     /// What decoders are to be set up with from this packet on, where it changes.

@@ -41,6 +41,9 @@ pub struct Pass {
 /// goes back again, and then they are at hand.
 const BACK: usize = 12;
 
+/// Coded pictures between one and the frame shown before or after it: as many as encoders have in a row that others wait for.
+const BESIDE: usize = 8;
+
 impl Run {
     pub fn new(units: impl IntoIterator<Item = Coded>, codec: VideoCodec) -> Self {
         Self { units: units.into_iter().collect(), late: codec != VideoCodec::Hevc }
@@ -56,13 +59,24 @@ impl Run {
         if second { position + 2 } else { position + 1 }
     }
 
+    /// The frames shown before and after the one that begins at `wanted`, which are asked for next by who goes frame by
+    /// frame. Those that only a few pictures have to be decoded for.
+    pub fn beside(&self, wanted: usize) -> Vec<usize> {
+        let near = wanted.saturating_sub(BESIDE)..self.units.len().min(wanted + 1 + BESIDE);
+        let Some(own) = self.units.get(wanted).map(|it| it.pts) else { return Vec::new() };
+        let frames = || near.clone().map(|at| (at, &self.units[at])).filter(|it| !it.1.second_field);
+        let before = frames().filter(|it| it.1.pts < own).max_by_key(|it| it.1.pts);
+        let after = frames().filter(|it| it.1.pts > own).min_by_key(|it| it.1.pts);
+        before.into_iter().chain(after).map(|it| it.0).collect()
+    }
+
     /// What is decoded for the frame that begins at `wanted` by a decoder that is at `next`, 0 for a fresh one; frames of
-    /// `also` that lie on the way are decoded too.
-    pub fn pass(&self, next: usize, wanted: usize, also: &BTreeSet<usize>) -> Pass {
-        let end = self.frame_end(wanted);
+    /// `also` that lie on the way are decoded too, and those of `beside` even beyond it.
+    pub fn pass(&self, next: usize, wanted: usize, also: &BTreeSet<usize>, beside: &[usize]) -> Pass {
+        let end = beside.iter().map(|it| self.frame_end(*it)).fold(self.frame_end(wanted), usize::max);
         let needed = |at: usize| self.units.get(at).is_some_and(|it| it.needed);
         if wanted < next && self.late && !(wanted..next).any(needed) {
-            return Pass { restart: false, feed: (wanted..end).collect() };
+            return Pass { restart: false, feed: (wanted..self.frame_end(wanted)).collect() };
         }
         let restart = wanted < next;
         let (from, back) = if restart { (0, BACK) } else { (next, 0) };
@@ -76,8 +90,9 @@ impl Run {
             let frame = at..self.frame_end(at).min(end);
             at = frame.end;
             let asked = frame.start == wanted
-                || also.contains(&frame.start)
-                || wanted - frame.start.min(wanted) < back;
+                || also.contains(&frame.start) && frame.start < wanted
+                || beside.contains(&frame.start)
+                || frame.start < wanted && wanted - frame.start < back;
             let led = leads(frame.start) && !wanted_leads;
             if (asked || frame.clone().any(needed)) && !led {
                 feed.extend(frame);
@@ -103,7 +118,7 @@ mod tests {
     }
 
     fn feed(run: &Run, next: usize, wanted: usize, also: &[usize]) -> (bool, Vec<usize>) {
-        let pass = run.pass(next, wanted, &also.iter().copied().collect());
+        let pass = run.pass(next, wanted, &also.iter().copied().collect(), &[]);
         (pass.restart, pass.feed)
     }
 
@@ -130,6 +145,18 @@ mod tests {
         assert_eq!(feed(&run_264, 5, 2, &[]), (true, vec![0, 1, 2]), "a picture others need came since");
         assert_eq!(feed(&run(list, VideoCodec::Hevc), 4, 2, &[]), (true, vec![0, 1, 2]));
         assert_eq!(feed(&run_264, 7, 4, &[]), (true, vec![0, 1, 2, 3, 4]), "with those before it");
+    }
+
+    #[test]
+    fn frames_beside_are_decoded_with_it() {
+        let run = run("I0 P3 b1 b2 P6 b4 b5 P9 b7 b8", VideoCodec::H264);
+        let feed = |next, wanted| run.pass(next, wanted, &BTreeSet::new(), &run.beside(wanted)).feed;
+        assert_eq!(run.beside(4), [6, 8], "5 and 7 are shown beside 6");
+        assert_eq!(feed(0, 4), [0, 1, 4, 6, 7, 8]);
+        assert_eq!(feed(0, 5), [0, 1, 4, 5, 6], "what was decoded anyway costs nothing");
+        assert_eq!(feed(7, 6), [6], "what is made up for is made up for alone");
+        assert_eq!(run.beside(0), [2]);
+        assert_eq!(run.beside(7), [9], "the last has nothing after it");
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod transport;
 pub use transport::{Refused, Transport};
 
 use super::ffi::id;
+pub use super::ffi::{Allow, Demuxer, Input, Packet, Remote};
 use super::mp4::SampleEntry;
 use crate::base::Timestamp;
 use crate::base::time::TimeBase;

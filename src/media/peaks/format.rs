@@ -14,13 +14,13 @@
 
 use super::pyramid::{MAX_RUNS, MAX_SAMPLES, Pyramid, kept_channels};
 use super::{LEVELS, Peak, Track, WHOLE, block_samples};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 const HEAD: usize = 7;
 const RUN: usize = 12;
 /// Minimum, maximum, mean and root.
 const PLANES: usize = 4;
-const PLANE: usize = 2;
+pub(super) const PLANE: usize = 2;
 
 /// Places further from 1970 are of no clock: the year 9999 at 16 MHz, which is more than any header can say.
 const PLACES: RangeInclusive<i64> = -(1 << 62)..=1 << 62;
@@ -187,11 +187,22 @@ impl<'a> View<'a> {
     }
 }
 
-fn signed(plane: &[u8]) -> impl ExactSizeIterator<Item = i16> {
+pub(super) fn signed(plane: &[u8]) -> impl ExactSizeIterator<Item = i16> {
     plane.chunks_exact(PLANE).map(|it| i16::from_le_bytes([it[0], it[1]]))
 }
 
 impl Blocks<'_> {
+    /// Some of the blocks.
+    pub(super) fn slice(&self, range: Range<usize>) -> Self {
+        let first = self.first + range.start as i64;
+        Self { first, planes: self.planes.map(|it| &it[range.start * PLANE..range.end * PLANE]) }
+    }
+
+    /// All minima and all maxima.
+    pub(super) fn extremes(&self) -> (&[u8], &[u8]) {
+        (self.planes[0], self.planes[1])
+    }
+
     pub fn len(&self) -> usize {
         self.planes[0].len() / PLANE
     }

@@ -1,6 +1,7 @@
 //! Pixels of waveform files: the smallest and largest sample of every so many.
 
 use super::block::{Sum, mix};
+use super::format::{Blocks, PLANE, signed};
 use super::{BLOCK, LEVELS, Track, View, block_samples};
 use std::ops::Range;
 
@@ -16,35 +17,174 @@ pub struct Pixels {
     tracks: Vec<(Track, Extremes)>,
 }
 
-/// The smallest and largest sample of each pixel; where there are none, the smallest is above the largest.
+/// The smallest and the largest sample of each pixel.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Extremes {
-    pub min: Vec<i16>,
-    pub max: Vec<i16>,
+    /// 0 and 0 where there are no samples.
+    pairs: Vec<[i16; 2]>,
+    filled: Filled,
 }
 
 impl Extremes {
+    /// Pixels that nothing is in yet.
     fn new(count: usize) -> Self {
-        Self { min: vec![i16::MAX; count], max: vec![i16::MIN; count] }
+        // Zeros come from the system as they are: those that are written once are not written twice.
+        Self { pairs: vec![[0; 2]; count], filled: Filled::default() }
     }
 
-    pub fn len(&self) -> usize {
-        self.min.len()
+    /// Pixels of which all is known.
+    #[cfg(test)]
+    pub fn of_pairs(pairs: impl IntoIterator<Item = Option<(i16, i16)>>) -> Self {
+        let pairs: Vec<_> = pairs.into_iter().collect();
+        let mut it = Self::new(pairs.len());
+        for (pixel, pair) in pairs.into_iter().enumerate() {
+            if let Some((min, max)) = pair {
+                it.take(pixel, min, max);
+            }
+        }
+        it
     }
 
+    /// Both of each pixel; 0 and 0 where it has no samples, as waveform files have it.
+    pub fn pairs(&self) -> &[[i16; 2]] {
+        &self.pairs
+    }
+
+    /// Whether no pixel has any samples.
     pub fn is_empty(&self) -> bool {
-        self.min.is_empty()
+        self.filled.0.is_empty()
+    }
+
+    /// Stretches of pixels without samples.
+    pub fn holes(&self) -> impl Iterator<Item = Range<usize>> {
+        let ends = self.filled.0.iter().map(|it| it.end);
+        let starts = self.filled.0.iter().map(|it| it.start).chain(std::iter::once(self.pairs.len()));
+        std::iter::once(0).chain(ends).zip(starts).map(|(end, start)| end..start).filter(|it| !it.is_empty())
     }
 
     /// Both of a pixel, or nothing where it has no samples.
     pub fn get(&self, pixel: usize) -> Option<(i16, i16)> {
-        let (min, max) = (*self.min.get(pixel)?, *self.max.get(pixel)?);
-        (min <= max).then_some((min, max))
+        let [min, max] = *self.pairs.get(pixel)?;
+        self.filled.contains(pixel).then_some((min, max))
     }
 
+    /// Adds blocks that lie one after the other, `each` a pixel, the first of them number `first`.
+    fn add(&mut self, first: i64, each: i64, blocks: &Blocks<'_>) {
+        let last = first.saturating_add(blocks.len() as i64);
+        let pixel = |block: i64| usize::try_from(block.max(0)).unwrap_or(usize::MAX).min(self.pairs.len());
+        let pixels = pixel(first.div_euclid(each))..pixel((last - 1).div_euclid(each) + 1);
+        for (pixels, had) in self.filled.insert(pixels) {
+            let from = (pixels.start as i64 * each).max(first);
+            let to = (pixels.end as i64 * each).min(last);
+            let blocks = blocks.slice((from - first) as usize..(to - first) as usize);
+            let lead = ((pixels.start as i64 + 1) * each).min(last) - from;
+            let pairs = &mut self.pairs[pixels];
+            if had {
+                fold(pairs, each as usize, lead as usize, &blocks, |[min, max], [own_min, own_max]| {
+                    [min.min(own_min), max.max(own_max)]
+                });
+            } else {
+                fold(pairs, each as usize, lead as usize, &blocks, |own, _| own);
+            }
+        }
+    }
+
+    /// Adds what is known of one pixel.
     fn take(&mut self, pixel: usize, min: i16, max: i16) {
-        self.min[pixel] = self.min[pixel].min(min);
-        self.max[pixel] = self.max[pixel].max(max);
+        for (pixels, had) in self.filled.insert(pixel..pixel + 1) {
+            let pair = &mut self.pairs[pixels.start];
+            *pair = if had { [pair[0].min(min), pair[1].max(max)] } else { [min, max] };
+        }
+    }
+}
+
+/// Makes each pair of `each` blocks, the first of `lead`; `join` is given what they come to and what was there.
+fn fold(
+    pairs: &mut [[i16; 2]],
+    each: usize,
+    lead: usize,
+    blocks: &Blocks<'_>,
+    join: impl Fn([i16; 2], [i16; 2]) -> [i16; 2],
+) {
+    if each == 1 {
+        for (pair, (min, max)) in pairs.iter_mut().zip(blocks.minima().zip(blocks.maxima())) {
+            *pair = join([min, max], *pair);
+        }
+        return;
+    }
+    let Some((first, rest)) = pairs.split_first_mut() else { return };
+    let least = |values: &[u8]| signed(values).fold(i16::MAX, i16::min);
+    let most = |values: &[u8]| signed(values).fold(i16::MIN, i16::max);
+    let (minima, maxima) = blocks.extremes();
+    let (min, minima) = minima.split_at((lead * PLANE).min(minima.len()));
+    let (max, maxima) = maxima.split_at((lead * PLANE).min(maxima.len()));
+    *first = join([least(min), most(max)], *first);
+    if each == 2 {
+        let (minima, more) = (minima.chunks(2 * PLANE), maxima.chunks(2 * PLANE));
+        for (pair, (min, max)) in rest.iter_mut().zip(minima.zip(more)) {
+            let own = match (min, max) {
+                ([a, b, c, d], [e, f, g, h]) => [
+                    i16::from_le_bytes([*a, *b]).min(i16::from_le_bytes([*c, *d])),
+                    i16::from_le_bytes([*e, *f]).max(i16::from_le_bytes([*g, *h])),
+                ],
+                _ => [least(min), most(max)],
+            };
+            *pair = join(own, *pair);
+        }
+        return;
+    }
+    let values = minima.chunks(each * PLANE).zip(maxima.chunks(each * PLANE));
+    for (pair, (min, max)) in rest.iter_mut().zip(values) {
+        *pair = join([least(min), most(max)], *pair);
+    }
+}
+
+/// Which pixels have samples: stretches in order that do not touch.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct Filled(Vec<Range<usize>>);
+
+impl Filled {
+    fn contains(&self, pixel: usize) -> bool {
+        let after = self.0.partition_point(|it| it.start <= pixel);
+        after > 0 && pixel < self.0[after - 1].end
+    }
+
+    /// Enters a stretch, and gives its parts: those that were there, and those that were not.
+    fn insert(&mut self, range: Range<usize>) -> Vec<(Range<usize>, bool)> {
+        if range.is_empty() {
+            return Vec::new();
+        }
+        // Segments mostly come in order.
+        match self.0.last_mut() {
+            Some(last) if last.end == range.start => {
+                last.end = range.end;
+                return vec![(range, false)];
+            }
+            Some(last) if last.end < range.start => {
+                self.0.push(range.clone());
+                return vec![(range, false)];
+            }
+            None => {
+                self.0.push(range.clone());
+                return vec![(range, false)];
+            }
+            Some(_) => {}
+        }
+        let from = self.0.partition_point(|it| it.end < range.start);
+        let to = self.0.partition_point(|it| it.start <= range.end);
+        let mut parts = Vec::new();
+        let mut at = range.start;
+        let mut whole = range.clone();
+        for old in &self.0[from..to] {
+            let (start, end) = (old.start.max(range.start), old.end.min(range.end));
+            parts.extend((at < start).then_some((at..start, false)));
+            parts.extend((start < end).then_some((start..end, true)));
+            at = at.max(end);
+            whole = whole.start.min(old.start)..whole.end.max(old.end);
+        }
+        parts.extend((at < range.end).then_some((at..range.end, false)));
+        self.0.splice(from..to, [whole]);
+        parts
     }
 }
 
@@ -79,39 +219,21 @@ impl Pixels {
     pub fn add(&mut self, view: &View<'_>) {
         let level = Self::level(self.scale);
         let size = block_samples(level);
+        let each = self.scale / size;
         for run in view.runs() {
             for (track, extremes) in &mut self.tracks {
                 // What has not the channel at all is heard in all of them.
                 let blocks = view.blocks(run, *track, level).or_else(|| view.blocks(run, Track::Mix, level));
                 let Some(blocks) = blocks else { continue };
-                let pixel_of = |block: i64| {
-                    let sample = (block * size).max(run.start);
-                    let own = if view.rate == self.rate {
-                        sample
-                    } else {
-                        (i128::from(sample) * i128::from(self.rate) / i128::from(view.rate.max(1))) as i64
-                    };
-                    own.div_euclid(self.scale) - self.first
-                };
-                let direct = view.rate == self.rate && self.scale == size;
-                let begin = blocks.first - self.first;
-                let end = begin.saturating_add(blocks.len() as i64);
-                if direct && begin >= 0 && end <= extremes.len() as i64 {
-                    // A block is a pixel.
-                    let range = begin as usize..end as usize;
-                    for (own, it) in extremes.min[range.clone()].iter_mut().zip(blocks.minima()) {
-                        *own = (*own).min(it);
-                    }
-                    for (own, it) in extremes.max[range].iter_mut().zip(blocks.maxima()) {
-                        *own = (*own).max(it);
-                    }
+                if view.rate == self.rate {
+                    extremes.add(blocks.first - self.first * each, each, &blocks);
                     continue;
                 }
                 for (at, (min, max)) in blocks.minima().zip(blocks.maxima()).enumerate() {
-                    let pixel = pixel_of(blocks.first + at as i64);
-                    if let Ok(pixel) = usize::try_from(pixel)
-                        && pixel < extremes.len()
-                    {
+                    let sample = i128::from(((blocks.first + at as i64) * size).max(run.start));
+                    let own = (sample * i128::from(self.rate) / i128::from(view.rate.max(1))) as i64;
+                    let pixel = usize::try_from(own.div_euclid(self.scale) - self.first);
+                    if let Some(pixel) = pixel.ok().filter(|it| *it < extremes.pairs.len()) {
                         extremes.take(pixel, min, max);
                     }
                 }
@@ -128,7 +250,7 @@ pub struct FilePixels {
     /// Pixels over all tracks that may be made; what follows is not taken, and `full` says so.
     most: usize,
     filled: usize,
-    tracks: Vec<Extremes>,
+    tracks: Vec<Vec<[i16; 2]>>,
     mixed: Vec<i16>,
     pub full: bool,
 }
@@ -147,8 +269,13 @@ impl FilePixels {
         }
     }
 
-    pub fn tracks(&self) -> impl ExactSizeIterator<Item = &Extremes> {
-        self.tracks.iter()
+    /// What was made of all of it.
+    pub fn finish(self) -> Vec<Extremes> {
+        let all = |pairs: Vec<[i16; 2]>| Extremes {
+            filled: Filled((!pairs.is_empty()).then_some(0..pairs.len()).into_iter().collect()),
+            pairs,
+        };
+        self.tracks.into_iter().map(all).collect()
     }
 
     /// Adds the samples that come next.
@@ -162,26 +289,24 @@ impl FilePixels {
             vec![&mixed]
         };
         if self.tracks.is_empty() {
-            self.tracks = vec![Extremes::default(); tracks.len()];
+            self.tracks = vec![Vec::new(); tracks.len()];
         }
         let length = tracks.iter().map(|it| it.len()).min().unwrap_or(0);
         let mut from = 0;
         while from < length && !self.full {
             let to = (from + self.scale - self.filled).min(length);
             if self.filled == 0 {
-                self.full = self.tracks.iter().map(Extremes::len).sum::<usize>() + tracks.len() > self.most;
+                self.full = self.tracks.iter().map(Vec::len).sum::<usize>() + tracks.len() > self.most;
                 if self.full {
                     break;
                 }
-                for own in &mut self.tracks {
-                    own.min.push(i16::MAX);
-                    own.max.push(i16::MIN);
-                }
+                self.tracks.iter_mut().for_each(|it| it.push([i16::MAX, i16::MIN]));
             }
             for (own, samples) in self.tracks.iter_mut().zip(&tracks) {
                 let sum = Sum::of(&samples[from..to]);
-                let last = own.len() - 1;
-                own.take(last, sum.min, sum.max);
+                if let Some([min, max]) = own.last_mut() {
+                    (*min, *max) = ((*min).min(sum.min), (*max).max(sum.max));
+                }
             }
             self.filled = (self.filled + to - from) % self.scale;
             from = to;
@@ -223,7 +348,7 @@ mod tests {
                 assert_eq!(drawn(1000..41_000, scale, each), one, "{scale} {each}");
             }
             let extremes = one.tracks().next().unwrap();
-            for pixel in 0..extremes.len() {
+            for pixel in 0..extremes.pairs.len() {
                 let from = (one.first + pixel as i64) * scale;
                 let sum = Sum::of(&samples(from, (41_000 - from).min(scale) as usize));
                 assert_eq!(extremes.get(pixel), Some((sum.min, sum.max)));
@@ -237,10 +362,11 @@ mod tests {
         for piece in samples(0, 1000).chunks(77) {
             pixels.add(&[piece.to_vec(), vec![5; piece.len()]]);
         }
-        assert_eq!(pixels.tracks().map(Extremes::len).collect::<Vec<_>>(), [4, 4]);
-        let last = Sum::of(&samples(900, 100));
-        assert_eq!(pixels.tracks[0].get(3), Some((last.min, last.max)));
         assert!(!pixels.full);
+        let tracks = pixels.finish();
+        assert_eq!(tracks.iter().map(|it| it.pairs.len()).collect::<Vec<_>>(), [4, 4]);
+        let last = Sum::of(&samples(900, 100));
+        assert_eq!(tracks[0].get(3), Some((last.min, last.max)));
         let mut bounded = FilePixels::new(2, false, 10);
         bounded.add(&[samples(0, 1000)]);
         assert_eq!((bounded.full, bounded.tracks[0].len()), (true, 10));
@@ -254,11 +380,44 @@ mod tests {
         let mut pixels = Pixels::new(48_000, 8192, pixels_of(0..144_000, 8192), &[Track::Channel(0)]);
         pixels.add(&View::decode(Part::Coarse, &bytes).unwrap());
         let extremes = pixels.tracks().next().unwrap();
-        let heard: Vec<usize> = (0..extremes.len()).filter(|it| extremes.get(*it).is_some()).collect();
+        let heard: Vec<usize> = (0..extremes.pairs.len()).filter(|it| extremes.get(*it).is_some()).collect();
         assert_eq!((heard.first(), heard.last()), (Some(&5), Some(&11)), "one to two seconds");
     }
 
     proptest! {
+        #[test]
+        fn pixels_are_those_of_a_plain_loop(
+            runs in prop::collection::vec((0i64..60_000, 1usize..9000), 0..8),
+            scale in 1i64..40,
+            from in 0i64..30_000,
+        ) {
+            let (scale, format) = (scale * 256, SoundFormat { rate: 48_000, channels: 1 });
+            let range = pixels_of(from..from + 40_000, scale);
+            let mut pixels = Pixels::new(48_000, scale, range.clone(), &[Track::Mix]);
+            let part = Part::with(Pixels::level(scale), false);
+            let mut plain: Vec<Option<(i16, i16)>> = vec![None; (range.end - range.start) as usize];
+            for (start, count) in runs {
+                let samples = samples(start, count);
+                let mut builder = Builder::new();
+                builder.add(start, format, std::slice::from_ref(&samples));
+                pixels.add(&View::decode(part, &builder.finish().encode(part)).unwrap());
+                for (at, sample) in samples.into_iter().enumerate() {
+                    let pixel = (start + at as i64).div_euclid(scale) - range.start;
+                    if let Some(own) = usize::try_from(pixel).ok().and_then(|it| plain.get_mut(it)) {
+                        let (min, max) = own.unwrap_or((sample, sample));
+                        *own = Some((min.min(sample), max.max(sample)));
+                    }
+                }
+            }
+            let track = pixels.tracks().next().unwrap();
+            let drawn: Vec<_> = (0..plain.len()).map(|it| track.get(it)).collect();
+            prop_assert_eq!(&drawn, &plain);
+            let mut holes = vec![false; plain.len()];
+            track.holes().for_each(|it| holes[it].fill(true));
+            prop_assert!(plain.iter().zip(&holes).all(|(own, hole)| own.is_none() == *hole));
+            prop_assert_eq!(track.is_empty(), plain.iter().all(Option::is_none));
+        }
+
         #[test]
         fn adjoining_stretches_share_no_pixel_and_lose_none(a in -100_000i64..100_000, b in 0i64..100_000, c in 0i64..100_000, scale in 1i64..200) {
             let scale = scale * 256;

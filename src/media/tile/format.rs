@@ -23,6 +23,13 @@ pub struct Tile {
     pub jpeg: Vec<u8>,
 }
 
+impl Tile {
+    /// As it would be read where it is kept.
+    pub fn kept(&self) -> Kept<'_> {
+        Kept { at: self.at, width: self.width.into(), height: self.height.into(), jpeg: &self.jpeg }
+    }
+}
+
 /// The tiles of a segment, in order of time.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Tiles(pub Vec<Tile>);

@@ -1,6 +1,7 @@
 //! Tiles: small pictures of a segment's keyframes, kept so that no keyframe is decoded for a storyboard twice, and the
 //! sheets they are laid out on.
 
+pub mod file;
 mod format;
 mod keyframe;
 mod sheet;

@@ -54,10 +54,20 @@ impl Grid {
     }
 }
 
-/// Where sheets are asked for.
+/// How sheets are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Naming {
+    /// By what a server is asked for them with.
+    Asked,
+    /// By their number, from 1: files.
+    Numbered,
+}
+
+/// Where sheets are found.
 #[derive(Debug, Clone)]
 pub struct Sheets {
-    /// What stands before `sheet.jpg`: nothing where the text that names them has an address beside theirs.
+    pub naming: Naming,
+    /// What stands before their names: nothing where the text that names them has an address beside theirs.
     pub base: String,
     pub grid: Grid,
     /// Where a sheet begins; the others do so in multiples of their length before and after.
@@ -67,7 +77,7 @@ pub struct Sheets {
 impl Sheets {
     /// Sheets that lie on the clock, named beside a text of theirs.
     pub fn on_the_clock(grid: Grid) -> Self {
-        Self { base: String::new(), grid, origin: Timestamp::from_micros(0) }
+        Self { naming: Naming::Asked, base: String::new(), grid, origin: Timestamp::from_micros(0) }
     }
 
     /// The start of the sheet that `at` lies in.
@@ -78,6 +88,10 @@ impl Sheets {
 
     /// The address of the sheet from `start` on.
     pub fn url(&self, start: Timestamp) -> String {
+        if self.naming == Naming::Numbered {
+            let number = (start - self.origin).div_euclid(self.grid.sheet_micros()) + 1;
+            return format!("{}{number:03}.jpg", self.base);
+        }
         let Grid { width, height, columns, rows, interval } = self.grid;
         format!(
             "{}sheet.jpg?start={start}&width={width}&height={height}&columns={columns}&rows={rows}&interval={}",
@@ -186,5 +200,7 @@ pub(in crate::packaging) mod tests {
             Sheets::on_the_clock(grid).url(at("2024-11-09T12:50:00")),
             "sheet.jpg?start=2024-11-09T12:50:00.000000&width=160&height=90&columns=2&rows=2&interval=2.5"
         );
+        let files = Sheets { naming: Naming::Numbered, base: "sheet-".into(), ..sheets() };
+        assert_eq!(files.url(Timestamp::from_micros(79 * SECOND)), "sheet-002.jpg");
     }
 }

@@ -169,8 +169,11 @@ fn push(stretches: &mut Vec<Stretch>, span: Span, kind: Cover) {
     }
 }
 
-/// The worst of each cell of `resolution` microseconds since 1970, cells alike put together.
-fn cells(span: Span, stretches: &[Stretch], resolution: i64) -> Result<Vec<Stretch>> {
+/// What each cell of `resolution` microseconds since 1970 is, cells alike put together: a hole where nothing of it is
+/// there, partial where a part of it is missing, else as bad as the worst in it. What lies outside `content` is missed by
+/// nobody.
+fn cells(covered: &Covered, resolution: i64) -> Result<Vec<Stretch>> {
+    let span = covered.span;
     let first = span.start.micros().div_euclid(resolution);
     let count = (span.end.micros() - 1).div_euclid(resolution) - first + 1;
     if count > MAX_SPANS as i64 {
@@ -180,17 +183,32 @@ fn cells(span: Span, stretches: &[Stretch], resolution: i64) -> Result<Vec<Stret
         );
         return Err(Error::invalid("fine-resolution", "resolution", detail));
     }
-    let mut worst = vec![Cover::Full; usize::try_from(count).unwrap_or(0)];
+    // Of each cell the worst that is there, and whether anything is missing.
+    let mut seen = vec![(None::<Cover>, false); usize::try_from(count).unwrap_or(0)];
     let cell = |at: i64| usize::try_from(at.div_euclid(resolution) - first).unwrap_or(0);
-    for stretch in stretches {
-        let cells = cell(stretch.span.start.micros())..=cell(stretch.span.end.micros() - 1);
-        for cell in worst.get_mut(cells).into_iter().flatten() {
-            *cell = stretch.kind.max(*cell);
+    let inside =
+        |part: Span| Span::new(part.start.max(covered.content.start), part.end.min(covered.content.end));
+    for stretch in &covered.stretches {
+        let part = if stretch.kind == Cover::Hole { inside(stretch.span) } else { stretch.span };
+        if part.is_empty() {
+            continue;
+        }
+        let cells = cell(part.start.micros())..=cell(part.end.micros() - 1);
+        for (worst, missing) in seen.get_mut(cells).into_iter().flatten() {
+            match stretch.kind {
+                Cover::Hole => *missing = true,
+                kind => *worst = Some(worst.map_or(kind, |it| it.max(kind))),
+            }
         }
     }
     let mut out = Vec::new();
-    for (number, kind) in (first..).zip(worst) {
+    for (number, (worst, missing)) in (first..).zip(seen) {
         let at = |number: i64| Timestamp::from_micros(number * resolution);
+        let kind = match worst {
+            None => Cover::Hole,
+            Some(_) if missing => Cover::Partial,
+            Some(worst) => worst,
+        };
         push(&mut out, Span::new(at(number).max(span.start), at(number + 1).min(span.end)), kind);
     }
     Ok(out)
@@ -202,7 +220,7 @@ impl Render {
         self.ask(move |archive, token| {
             let covered = Covered::read(archive, &channel, &quality, &wish, token)?;
             let spans = match wish.resolution {
-                Some(resolution) => cells(covered.span, &covered.stretches, resolution)?,
+                Some(resolution) => cells(&covered, resolution)?,
                 None => covered.stretches.clone(),
             };
             if spans.len() > MAX_SPANS {
@@ -280,18 +298,32 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_as_bad_as_the_worst_in_it() {
-        use Cover::{Full, Hole};
-        let stretches = [
-            Stretch { span: span(5, 100), kind: Full },
-            Stretch { span: span(100, 101), kind: Hole },
-            Stretch { span: span(101, 200), kind: Full },
-        ];
-        let cells = |resolution| cells(span(5, 200), &stretches, resolution).map(|it| told(&it));
-        assert_eq!(cells(50).unwrap(), [(5, 100, Full), (100, 150, Hole), (150, 200, Full)]);
-        assert_eq!(cells(1000).unwrap(), [(5, 200, Hole)]);
-        let wide = span(0, 30_000);
-        let fine = super::cells(wide, &[Stretch { span: wide, kind: Full }], 1);
-        assert_eq!(fine.unwrap_err().code, "fine-resolution");
+    fn a_cell_is_a_hole_where_nothing_of_it_is_there() {
+        use Cover::{Full, Hole, Partial, Suspect};
+        let stretch = |start, end, kind| Stretch { span: span(start, end), kind };
+        let covered = |stretches: Vec<Stretch>, content| Covered {
+            span: span(5, 400),
+            content,
+            stretches,
+            segments: 0,
+        };
+        let some = covered(
+            vec![
+                stretch(5, 20, Hole),
+                stretch(20, 100, Full),
+                stretch(100, 101, Hole),
+                stretch(101, 170, Suspect),
+                stretch(170, 210, Full),
+                stretch(210, 400, Hole),
+            ],
+            span(20, 310),
+        );
+        assert_eq!(
+            told(&cells(&some, 50).unwrap()),
+            [(5, 100, Full), (100, 150, Partial), (150, 200, Suspect), (200, 250, Partial), (250, 400, Hole)]
+        );
+        let mut fine = covered(vec![stretch(0, 30_000, Full)], span(0, 30_000));
+        fine.span = span(0, 30_000);
+        assert_eq!(cells(&fine, 1).unwrap_err().code, "fine-resolution");
     }
 }

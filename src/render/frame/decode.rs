@@ -166,7 +166,9 @@ impl Parts {
             },
         };
         let also = gop.wanted();
-        let pass = chain.run.pass(decoder.next(), chain.wanted, &also);
+        // Who wants the first of a run wants a keyframe, and no more work than that.
+        let beside = if chain.wanted == 0 { Vec::new() } else { chain.run.beside(chain.wanted) };
+        let pass = chain.run.pass(decoder.next(), chain.wanted, &also, &beside);
         if pass.restart {
             decoder.restart();
         }
@@ -192,7 +194,8 @@ impl Parts {
                 let (key, still) = ((stretch.id, unit(position)), Still { frame, rotation: 0 });
                 if position == chain.wanted {
                     found = Some((key, Arc::new(still)));
-                } else if also.contains(&position) {
+                } else if position > chain.wanted || also.contains(&position) || beside.contains(&position) {
+                    // What is decoded for the frame after it is itself shown soon.
                     self.pictures.keep_decoded(key, Arc::new(still));
                 } else {
                     last.push_back((key, still));

@@ -26,7 +26,7 @@ use std::time::Instant;
 use wish::{Accuracy, Format, Wish};
 
 /// Bytes of pictures made by another version of this are others.
-const EDITION: (&str, u32) = (env!("CARGO_PKG_VERSION"), 1);
+const EDITION: (&str, u32) = (env!("CARGO_PKG_VERSION"), 2);
 
 /// A frame that was found, and how it is to be drawn; nothing is decoded yet.
 #[derive(Clone)]

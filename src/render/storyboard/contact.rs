@@ -16,7 +16,7 @@ const DEFAULT_COLUMNS: u32 = 4;
 const DEFAULT_ROWS: u32 = 4;
 const MAX_ALONG: u32 = 20;
 /// JPEG quality: it is looked at longer than a storyboard.
-const QUALITY: u8 = 85;
+pub(super) const QUALITY: u8 = 85;
 
 /// What a contact sheet is to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,17 @@ impl ContactWish {
             rows: number("rows", get("rows")?, 1, MAX_ALONG)?.unwrap_or(DEFAULT_ROWS),
         })
     }
+
+    /// An empty sheet whose cells stand for equal parts of `span`, each with a line of text below.
+    pub(super) fn sheet(&self, height: u32, span: Span) -> Result<(Sheet, Grid)> {
+        let Self { width, columns, rows } = *self;
+        let text = (width / 160).max(1) as usize;
+        // A line of text is 11 pixels high at its smallest.
+        check_sheet(width * columns, (height + 11 * text as u32) * rows, "columns")?;
+        let interval = (span.micros() / i64::from(columns * rows)).max(1);
+        let sheet = Sheet::new((width as usize, height as usize), columns as usize, rows as usize, text);
+        Ok((sheet, Grid { width, height, columns, rows, interval }))
+    }
 }
 
 impl Render {
@@ -68,20 +79,12 @@ impl Render {
             }
             let segments: Vec<Segment> = tiles::segments(&selection);
             let height = render.tile_height(&segments, wish.width, &token)?;
-            let ContactWish { width, columns, rows } = wish;
-            let text = (width / 160).max(1) as usize;
-            // With a line of text, which is 11 pixels high at its smallest.
-            check_sheet(width * columns, (height + 11 * text as u32) * rows, "columns")?;
-            let count = i64::from(columns * rows);
-            let edge = |number: i64| span.start + span.micros() * number / count;
-            let picks: Vec<_> =
-                (0..count).map(|it| tiles::pick(&segments, Span::new(edge(it), edge(it + 1)))).collect();
-            let grid = Grid { width, height, columns, rows, interval: (span.micros() / count).max(1) };
-            let mut sheet =
-                Sheet::new((width as usize, height as usize), columns as usize, rows as usize, text);
+            let (mut sheet, grid) = wish.sheet(height, span)?;
+            let cells = (0..grid.tiles()).map(|it| grid.tile(span.start, it));
+            let picks: Vec<_> = cells.map(|it| tiles::pick(&segments, it)).collect();
             let drawn = render.draw(&mut sheet, &segments, &picks, grid, &token)?;
             for (number, at) in drawn.iter().enumerate() {
-                let at = at.unwrap_or_else(|| edge(number as i64));
+                let at = at.unwrap_or_else(|| grid.tile(span.start, number as u32).start);
                 sheet.write(number, &clock(at));
             }
             render.encode(&sheet, SheetFormat::Jpeg.picture(QUALITY))
@@ -91,7 +94,7 @@ impl Render {
 }
 
 /// `12:50:00`.
-fn clock(at: Timestamp) -> String {
+pub(super) fn clock(at: Timestamp) -> String {
     let text = at.to_string();
     text.get("2024-11-09T".len().."2024-11-09T12:50:00".len()).unwrap_or_default().to_owned()
 }

@@ -1,6 +1,7 @@
 //! Storyboards: sheets of small pictures, and the texts that say what is where on them.
 
 mod contact;
+pub mod file;
 mod texts;
 mod tiles;
 pub mod wish;

@@ -14,10 +14,10 @@ use crate::render::bytes::Made;
 use crate::render::{Render, no_content, within};
 
 /// Tiles a text may name: a day at five seconds and more.
-const MAX_TILES: i64 = 20_000;
+pub(super) const MAX_TILES: i64 = 20_000;
 
 /// Pictures of a BIF file: twelve hours at ten seconds, some 40 MB.
-const MAX_PICTURES: i64 = 4320;
+pub(super) const MAX_PICTURES: i64 = 4320;
 
 /// Which text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +88,7 @@ struct Board {
     height: u32,
 }
 
-fn few(tiles: i64, most: i64) -> Result<()> {
+pub(super) fn few(tiles: i64, most: i64) -> Result<()> {
     if tiles <= most {
         return Ok(());
     }
@@ -116,26 +116,36 @@ impl Parts {
     fn bif(&self, board: &Board, interval: i64, token: &Token) -> Result<Vec<u8>> {
         let grid = board.wish.grid(board.height, interval)?;
         let mut last = None;
-        let mut pictures = Vec::new();
-        let mut time = 0;
-        while let Some(from) = board.timeline.wall_of(time) {
+        bif_of(&board.timeline, grid, |span| {
             token.check()?;
-            let pick = tiles::pick(&board.segments, Span::new(from, from + interval));
+            let pick = tiles::pick(&board.segments, span);
             let tile =
                 pick.map(|it| self.tile(&board.segments, it, grid, &mut last, token)).transpose()?.flatten();
-            let kept = tile.as_ref().zip(pick).and_then(|((start, bytes), pick)| {
+            Ok(tile.as_ref().zip(pick).and_then(|((start, bytes), pick)| {
                 let all = Kept::all(bytes).unwrap_or_default();
                 Kept::nearest(&all, pick.at - *start).map(|it| it.jpeg.to_vec())
-            });
-            pictures.push(match kept {
-                Some(jpeg) => jpeg,
-                None => marked(grid)?,
-            });
-            time += interval;
-        }
-        let millis = u32::try_from(interval / 1000).unwrap_or(u32::MAX);
-        bif(millis, &pictures).ok_or_else(|| Error::internal("a storyboard is too large"))
+            }))
+        })
     }
+}
+
+/// A BIF of the pictures that `picture` has for each interval of a timeline.
+pub(super) fn bif_of(
+    timeline: &Timeline,
+    grid: Grid,
+    mut picture: impl FnMut(Span) -> Result<Option<Vec<u8>>>,
+) -> Result<Vec<u8>> {
+    let mut pictures = Vec::new();
+    let mut time = 0;
+    while let Some(from) = timeline.wall_of(time) {
+        pictures.push(match picture(Span::new(from, from + grid.interval))? {
+            Some(jpeg) => jpeg,
+            None => marked(grid)?,
+        });
+        time += grid.interval;
+    }
+    let millis = u32::try_from(grid.interval / 1000).unwrap_or(u32::MAX);
+    bif(millis, &pictures).ok_or_else(|| Error::internal("a storyboard is too large"))
 }
 
 /// A tile of which there is no picture, by itself.
@@ -170,5 +180,5 @@ fn one_sheet(board: &Board, base: String) -> Result<Sheets> {
     let used = (micros + interval - 1) / interval;
     grid.rows = grid.rows.min((used as u32).div_ceil(grid.columns)).max(1);
     check_sheet(grid.width * grid.columns, grid.height * grid.rows, "columns")?;
-    Ok(Sheets { base, grid, origin: first.wall.start })
+    Ok(Sheets { base, origin: first.wall.start, ..Sheets::on_the_clock(grid) })
 }

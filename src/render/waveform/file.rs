@@ -55,7 +55,8 @@ pub fn of_file(path: &Path, wish: Wish, points: u64, token: &Token) -> Result<Ma
             if samples == 0 {
                 return Err(no_sound());
             }
-            let tracks: Vec<_> = pixels.tracks().collect();
+            let tracks = pixels.finish();
+            let tracks: Vec<_> = tracks.iter().collect();
             let seconds = TimeBase::new(1, rate as i32).seconds(samples);
             Ok(Made::new(numbers::write(form, rate, scale as u32, seconds, &tracks)))
         }

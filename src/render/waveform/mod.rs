@@ -15,9 +15,7 @@ use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Token};
 use crate::media::cut::Holes;
 use crate::media::pcm::sample_at;
-use crate::media::peaks::{
-    BLOCK, Columns, Extremes, MAX_CHANNELS, Part, Pixels, Silence, Track, View, pixels_of,
-};
+use crate::media::peaks::{BLOCK, Columns, MAX_CHANNELS, Part, Pixels, Silence, Track, View, pixels_of};
 use crate::media::waveform::{Drawing, Layers, Look, png, svg};
 use crate::pool::Lane;
 use parking_lot::Mutex;
@@ -76,10 +74,7 @@ impl Canvas {
     fn is_empty(&self) -> bool {
         match self {
             Self::Columns(columns, _) => columns.tracks().flatten().all(|it| it.is_empty()),
-            Self::Pixels(pixels, _) => {
-                let none = |track: &Extremes| (0..track.len()).all(|it| track.get(it).is_none());
-                pixels.tracks().all(|track| !track.is_empty() && none(track))
-            }
+            Self::Pixels(pixels, _) => pixels.tracks().all(|it| !it.pairs().is_empty() && it.is_empty()),
             Self::Silence(silence, _) => silence.is_empty(),
         }
     }
@@ -327,7 +322,8 @@ fn finish(source: &WaveformSource, canvas: &Canvas) -> Result<Made> {
         Canvas::Pixels(pixels, form) => {
             let tracks: Vec<_> = pixels.tracks().collect();
             let seconds = TimeBase::new(1, pixels.rate as i32);
-            let seconds = seconds.seconds(tracks.first().map_or(0, |it| it.len()) as i64 * pixels.scale());
+            let seconds =
+                seconds.seconds(tracks.first().map_or(0, |it| it.pairs().len()) as i64 * pixels.scale());
             Ok(Made::new(numbers::write(*form, pixels.rate, pixels.scale() as u32, seconds, &tracks)))
         }
         Canvas::Silence(silence, quiet) => silence::write(source.span, silence, *quiet).map(Made::new),

@@ -4,11 +4,11 @@ use super::wish::Form;
 use crate::media::peaks::Extremes;
 use crate::media::peaks::audiowaveform::{Head, dat, json};
 use std::fmt::Write as _;
+use std::ops::Range;
 
 /// One number for a pixel: how far it reaches to either side, 0 to 1.
-fn reach(track: &Extremes, pixel: usize) -> Option<f32> {
-    let (min, max) = track.get(pixel)?;
-    Some(i32::from(min).abs().max(i32::from(max).abs()) as f32 / 32768.0)
+fn reach([min, max]: [i16; 2]) -> f32 {
+    i32::from(min).abs().max(i32::from(max).abs()) as f32 / 32768.0
 }
 
 /// The file in a form. `seconds` is how long its pixels last.
@@ -16,7 +16,7 @@ pub fn write(form: Form, rate: u32, samples_per_pixel: u32, seconds: f64, tracks
     let head = |bits| Head { rate, samples_per_pixel, bits };
     match form {
         Form::Dat(bits) => dat(head(bits), tracks),
-        Form::Json(bits) => json(head(bits), tracks).into_bytes(),
+        Form::Json(bits) => json(head(bits), tracks),
         Form::F32 => floats(tracks),
         Form::Wavesurfer => {
             wavesurfer(f64::from(samples_per_pixel) / f64::from(rate.max(1)), seconds, tracks)
@@ -26,10 +26,16 @@ pub fn write(form: Form, rate: u32, samples_per_pixel: u32, seconds: f64, tracks
 
 /// 32-bit floats, little endian, channel after channel; NaN in a hole.
 fn floats(tracks: &[&Extremes]) -> Vec<u8> {
-    let pixels = |track: &Extremes| -> Vec<u8> {
-        (0..track.len()).flat_map(|it| reach(track, it).unwrap_or(f32::NAN).to_le_bytes()).collect()
-    };
-    tracks.iter().flat_map(|it| pixels(it)).collect()
+    let mut out = Vec::with_capacity(tracks.iter().map(|it| it.pairs().len() * size_of::<f32>()).sum());
+    for track in tracks {
+        let begin = out.len();
+        out.extend(track.pairs().iter().flat_map(|it| reach(*it).to_le_bytes()));
+        for hole in track.holes() {
+            let bytes = &mut out[begin..][hole.start * size_of::<f32>()..hole.end * size_of::<f32>()];
+            bytes.as_chunks_mut().0.fill(f32::NAN.to_le_bytes());
+        }
+    }
+    out
 }
 
 /// `peaks` and `duration` as wavesurfer.js takes them, and the holes in seconds, which it does not know: a hole has 0.
@@ -37,20 +43,20 @@ fn wavesurfer(pixel: f64, seconds: f64, tracks: &[&Extremes]) -> Vec<u8> {
     let mut out = String::from("{\"peaks\":[");
     for (number, track) in tracks.iter().enumerate() {
         out.push_str(if number > 0 { ",[" } else { "[" });
-        for at in 0..track.len() {
+        for (at, pair) in track.pairs().iter().enumerate() {
             let comma = if at > 0 { "," } else { "" };
             // Five digits are finer than a sample of 16 bits. Writing to a string does not fail.
-            let _ = match reach(track, at) {
-                Some(value) if value > 0.0 => write!(out, "{comma}{value:.5}"),
+            let _ = match reach(*pair) {
+                value if value > 0.0 => write!(out, "{comma}{value:.5}"),
                 _ => write!(out, "{comma}0"),
             };
         }
         out.push(']');
     }
     let _ = write!(out, "],\"duration\":{seconds:.6},\"holes\":[");
-    for (number, (from, to)) in holes(tracks).into_iter().enumerate() {
+    for (number, hole) in holes(tracks).into_iter().enumerate() {
         let comma = if number > 0 { "," } else { "" };
-        let (start, end) = (from as f64 * pixel, to as f64 * pixel);
+        let (start, end) = (hole.start as f64 * pixel, hole.end as f64 * pixel);
         let _ = write!(out, "{comma}{{\"start\":{start:.6},\"end\":{end:.6}}}");
     }
     out.push_str("]}\n");
@@ -58,17 +64,23 @@ fn wavesurfer(pixel: f64, seconds: f64, tracks: &[&Extremes]) -> Vec<u8> {
 }
 
 /// Stretches of pixels that nobody has samples of.
-fn holes(tracks: &[&Extremes]) -> Vec<(usize, usize)> {
-    let mut holes: Vec<(usize, usize)> = Vec::new();
-    for pixel in 0..tracks.first().map_or(0, |it| it.len()) {
-        if tracks.iter().all(|track| track.get(pixel).is_none()) {
-            match holes.last_mut() {
-                Some((_, end)) if *end == pixel => *end += 1,
-                _ => holes.push((pixel, pixel + 1)),
+fn holes(tracks: &[&Extremes]) -> Vec<Range<usize>> {
+    let Some((first, others)) = tracks.split_first() else { return Vec::new() };
+    others.iter().fold(first.holes().collect(), |holes: Vec<Range<usize>>, track| {
+        let (mut both, mut own) = (Vec::new(), track.holes().peekable());
+        for hole in holes {
+            while let Some(other) = own.peek().filter(|it| it.start < hole.end) {
+                let common = hole.start.max(other.start)..hole.end.min(other.end);
+                both.extend((!common.is_empty()).then_some(common));
+                // It may reach into the next hole too.
+                if other.end > hole.end {
+                    break;
+                }
+                own.next();
             }
         }
-    }
-    holes
+        both
+    })
 }
 
 #[cfg(test)]
@@ -76,9 +88,7 @@ mod tests {
     use super::*;
 
     fn track() -> Extremes {
-        let none = (i16::MAX, i16::MIN);
-        let pixels = [(-8192, 4096), none, none, (0, 0), (i16::MIN, 0)];
-        Extremes { min: pixels.iter().map(|it| it.0).collect(), max: pixels.iter().map(|it| it.1).collect() }
+        Extremes::of_pairs([Some((-8192, 4096)), None, None, Some((0, 0)), Some((i16::MIN, 0))])
     }
 
     #[test]

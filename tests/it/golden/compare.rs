@@ -90,7 +90,7 @@ fn content_type(entry: &Entry, answer: &Answer, found: &mut Vec<Difference>) {
     }
     let path = path_of(&entry.target);
     let right: &[&str] = match entry.group.as_str() {
-        "files" => &["application/json"],
+        "files" | "chat" | "extras" => &["application/json"],
         "master" | "media" => &["application/vnd.apple.mpegurl"],
         "cut" if path.ends_with(".ts") => &["video/mp2t", "video/webm"],
         "frame" | "waveform" => &["image/png"],
@@ -130,7 +130,8 @@ fn body(entry: &Entry, answer: &Answer, archive: &Archive, found: &mut Vec<Diffe
         Err(what) => return found.push(differs("body", what, "readable")),
     };
     match entry.group.as_str() {
-        "files" => json(entry, &bytes, archive, found),
+        "files" | "extras" => json(entry, &bytes, archive, found),
+        "chat" => chat(entry, &bytes, found),
         "master" if entry.text.is_some() => {
             let here = playlist::master(&String::from_utf8_lossy(&bytes));
             let there = playlist::master(entry.text.as_deref().unwrap_or_default());
@@ -169,6 +170,42 @@ fn body(entry: &Entry, answer: &Answer, archive: &Archive, found: &mut Vec<Diffe
             found.extend((here != there).then(|| differs("body", here, there)));
         }
         _ => {}
+    }
+}
+
+/// Messages, with whole numbers the same with a fraction and without.
+fn chat(entry: &Entry, bytes: &[u8], found: &mut Vec<Difference>) {
+    fn plain(value: serde_json::Value) -> serde_json::Value {
+        use serde_json::Value;
+        match value {
+            Value::Number(number) => number.as_f64().map_or(Value::Number(number), Value::from),
+            Value::Array(list) => list.into_iter().map(plain).collect(),
+            Value::Object(map) => map.into_iter().map(|(key, value)| (key, plain(value))).collect(),
+            other => other,
+        }
+    }
+    let read = |bytes: &[u8]| {
+        serde_json::from_slice::<Vec<serde_json::Value>>(bytes).map(|list| {
+            let mut words: Vec<String> = list.into_iter().map(|it| plain(it).to_string()).collect();
+            // Messages of one instant have no order.
+            words.sort();
+            words
+        })
+    };
+    let Some(Ok(there)) = entry.text.as_ref().map(|text| read(text.as_bytes())) else { return };
+    match read(bytes) {
+        Ok(here) if here == there => {}
+        Ok(here) => {
+            let odd =
+                |a: &[String], b: &[String]| a.iter().find(|it| !b.contains(it)).cloned().unwrap_or_default();
+            let (ours, theirs) = (odd(&here, &there), odd(&there, &here));
+            found.push(differs(
+                "json",
+                format!("{} messages, {ours}", here.len()),
+                format!("{}, {theirs}", there.len()),
+            ));
+        }
+        Err(error) => found.push(differs("json", error.to_string(), "messages")),
     }
 }
 

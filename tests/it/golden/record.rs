@@ -32,14 +32,14 @@ pub struct Picture {
 }
 
 /// Groups of routes that this server does not have yet.
-pub const LATER: &[&str] = &["thumbnail", "chat", "extras"];
+pub const LATER: &[&str] = &["thumbnail"];
 
 pub fn read(file: &Path) -> Vec<Entry> {
     let text = std::fs::read_to_string(file).expect("the record is readable");
     let entries: Vec<Entry> = text
         .lines()
         .map(|line| {
-            // json_sorted of /chat.json holds objects; those routes come later.
+            // json_sorted of /chat.json holds objects, which are compared as the text has them.
             let mut value: serde_json::Value =
                 serde_json::from_str(line).expect("a line of the record is JSON");
             if value["json_sorted"].as_array().is_some_and(|list| list.iter().any(|name| !name.is_string())) {
@@ -71,6 +71,7 @@ pub fn about(target: &str) -> (Option<String>, Option<String>) {
     let (first, second) = (parts.next(), parts.next());
     match route {
         "files" | "segments" | "generate_videos" => (first.map(str::to_owned), second.map(str::to_owned)),
+        "extras" => (first.map(str::to_owned), None),
         "playlist" | "cut" | "frame" | "waveform" => match (first, second) {
             (Some(channel), Some(quality)) => (Some(channel.to_owned()), Some(bare(quality))),
             (Some(channel), None) => (Some(bare(channel)), None),

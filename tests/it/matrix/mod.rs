@@ -24,7 +24,7 @@ const FULL: u64 = 20;
 /// Nasty spans a source in a short run.
 const NASTY: usize = 2;
 
-fn variable(name: &str, default: u64) -> u64 {
+pub fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 

@@ -13,7 +13,24 @@ const LIVE = 30 * SECOND;
 const nowMicros = (): Micros => Date.now() * 1000;
 const KINDS = ["full", "suspect", "partial", "hole"] as const;
 
-function Bar({ channel, quality, day, name }: { channel: string; quality: string; day: Micros; name: string }) {
+/** What a row of bars reaches over: a day, or of a short recording the little that it is. */
+interface Frame {
+  start: Micros;
+  end: Micros;
+  name: string;
+}
+
+/** Days, the latest first; one frame for what fits into some hours. */
+function framesOf(times: Micros[], first: Micros | undefined, last: Micros | undefined): Frame[] {
+  if (first !== undefined && last !== undefined && last - first <= 6 * HOUR) {
+    const step = last - first <= 10 * MINUTE ? MINUTE : last - first <= HOUR ? 5 * MINUTE : 30 * MINUTE;
+    return [{ start: Math.floor(first / step) * step, end: Math.ceil(last / step) * step, name: dayOf(first) }];
+  }
+  const days = [...new Set(times.map((it) => Math.floor(it / DAY) * DAY))].sort((a, b) => b - a);
+  return days.map((day) => ({ start: day, end: day + DAY, name: dayOf(day) }));
+}
+
+function Bar({ channel, quality, frame }: { channel: string; quality: string; frame: Frame }) {
   const ref = useRef<HTMLAnchorElement>(null);
   const [near, setNear] = useState(false);
   // Days far down the page are not asked for before they are near.
@@ -22,38 +39,42 @@ function Bar({ channel, quality, day, name }: { channel: string; quality: string
     if (ref.current) observer.observe(ref.current);
     return () => observer.disconnect();
   }, []);
-  const today = nowMicros() < day + DAY;
-  const load = (signal: AbortSignal): Promise<Coverage | null> =>
-    near
-      ? coverage(channel, quality, { start: formatTime(day), end: formatTime(day + DAY), resolution: 60 }, signal)
-      : Promise.resolve(null);
-  const { value, error } = useLoad(load, `${channel}/${quality}/${day}/${near}`, today && near ? 15_000 : 0);
+  const length = frame.end - frame.start;
+  const now = nowMicros();
+  const grows = now > frame.start && now < frame.end + MINUTE;
+  const span = { start: formatTime(frame.start), end: formatTime(frame.end), resolution: Math.max(0.1, Math.round(length / SECOND / 144) / 10) };
+  const load = (signal: AbortSignal): Promise<Coverage | null> => (near ? coverage(channel, quality, span, signal) : Promise.resolve(null));
+  const { value, error } = useLoad(load, `${channel}/${quality}/${frame.start}/${frame.end}/${near}`, grows && near ? 15_000 : 0);
   const [hover, setHover] = useState<Micros | null>(null);
   const at = (event: MouseEvent): Micros => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
-    return day + ((event.clientX - box.left) / box.width) * DAY;
+    return frame.start + ((event.clientX - box.left) / box.width) * length;
   };
   // What lies before the first segment and behind the last is not missing: it was never recorded.
-  const inside = value?.spans.filter((it) => it.end > value.first && it.start < value.last) ?? [];
+  const inside = (value?.spans ?? []).flatMap((it) => {
+    const [start, end] = [Math.max(it.start, value!.first), Math.min(it.end, value!.last)];
+    return start < end ? [{ ...it, start, end }] : [];
+  });
   const there = value ? value.totals.full + value.totals.suspect + value.totals.partial : 0;
   const begin = inside.find((it) => it.kind !== "hole");
   const target = (when: Micros | null): string => {
-    const time = when ?? begin?.start ?? day;
-    const cover = inside.find((it) => it.kind !== "hole" && it.start <= time && time < it.end);
-    if (!cover && begin) return routeTo(["edit", channel, quality], new URLSearchParams({ at: formatTime(Math.max(begin.start, value!.first)) }));
-    const query = new URLSearchParams({ at: formatTime(Math.round(Math.max(time, value?.first ?? time))) });
-    // A click into the day opens the quarter of an hour around it.
+    const time = when ?? begin?.start ?? frame.start;
+    const found = inside.some((it) => it.kind !== "hole" && it.start <= time && time < it.end);
+    // A click beside what is recorded means where it begins.
+    const to = Math.round(found || !begin ? time : inside.find((it) => it.kind !== "hole" && it.end > time)?.start ?? begin.start);
+    const query = new URLSearchParams({ at: formatTime(to) });
+    // A click into a day opens the quarter of an hour around it.
     if (when !== null && value && value.last - value.first > HOUR) {
-      query.set("view", `${formatTime(Math.round(time - 15 * MINUTE), 3)},${formatTime(Math.round(time + 15 * MINUTE), 3)}`);
+      query.set("view", `${formatTime(to - 15 * MINUTE, 3)},${formatTime(to + 15 * MINUTE, 3)}`);
     }
     return routeTo(["edit", channel, quality], query);
   };
-  const label = value
-    ? `${name}: ${roughDuration(there * SECOND)} recorded${value.totals.suspect + value.totals.partial > 0 ? ", some of it incomplete" : ""}`
-    : name;
+  const incomplete = value !== undefined && value !== null && value.totals.suspect + value.totals.partial > 0;
+  const label = value ? `${quality}, ${frame.name}: ${roughDuration(there * SECOND)} recorded${incomplete ? ", some of it incomplete" : ""}` : `${quality}, ${frame.name}`;
+  const percent = (time: Micros): number => ((time - frame.start) / length) * 100;
   return (
     <div class="day">
-      <span class="day-name">{name}</span>
+      <span class="day-name">{frame.name}</span>
       <a
         ref={ref}
         class="bar"
@@ -62,20 +83,18 @@ function Bar({ channel, quality, day, name }: { channel: string; quality: string
         onMouseMove={(event) => setHover(at(event))}
         onMouseLeave={() => setHover(null)}
         onClick={(event) => {
+          // The keyboard's click has no place.
           if (event.detail === 0 || event.ctrlKey || event.metaKey) return;
           event.preventDefault();
           location.hash = target(at(event));
         }}
       >
         {inside.map((it) => (
-          <i
-            class={it.kind}
-            style={{ left: `${((it.start - day) / DAY) * 100}%`, width: `max(2px, ${((it.end - it.start) / DAY) * 100}%)` }}
-          />
+          <i class={it.kind} style={{ left: `${percent(it.start)}%`, width: `max(2px, ${percent(it.end) - percent(it.start)}%)` }} />
         ))}
         {hover !== null && (
-          <b style={{ left: `${Math.min(94, Math.max(3, ((hover - day) / DAY) * 100))}%` }} aria-hidden="true">
-            {clockOf(hover, 0).slice(0, 5)}
+          <b style={{ left: `${Math.min(95, Math.max(4, percent(hover)))}%` }} aria-hidden="true">
+            {clockOf(hover, 0).slice(0, length < 2 * HOUR ? 8 : 5)}
           </b>
         )}
       </a>
@@ -88,7 +107,6 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
   const [all, setAll] = useState(false);
   const { value: hours, error } = useLoad((signal) => json<string[]>(pathOf("files", channel, quality), signal), `${channel}/${quality}`, 60_000);
   const times = (hours ?? []).flatMap((it) => (/^\d{4}-\d\d-\d\dT\d\d$/.test(it) ? [parseTime(it) ?? []].flat() : []));
-  const days = [...new Set(times.map((it) => Math.floor(it / DAY) * DAY))].sort((a, b) => b - a);
   const lastHour = times.length > 0 ? Math.max(...times) : null;
   const recent = lastHour !== null && nowMicros() - lastHour < 3 * HOUR;
   // Where the last segment ends; asked for again while it may move.
@@ -100,6 +118,9 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
   );
   if (hours && times.length === 0) return null;
   const last = edge.value?.last;
+  const frames = edge.value === undefined && !edge.error ? [] : framesOf(times, edge.value?.first, last);
+  const shown = all ? frames : frames.slice(0, DAYS);
+  const clocks = shown[0] ? [0, 0.25, 0.5, 0.75, 1].map((it) => shown[0]!.start + it * (shown[0]!.end - shown[0]!.start)) : [];
   const live = last !== undefined && nowMicros() - last < LIVE;
   return (
     <section class="quality" aria-label={`${channel} ${quality}`}>
@@ -120,14 +141,14 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
       </header>
       {error && <Notice>{error}</Notice>}
       <div class="hours" aria-hidden="true">
-        {[0, 6, 12, 18, 24].map((hour) => (
-          <span style={{ left: `${(hour / 24) * 100}%` }}>{String(hour).padStart(2, "0")}</span>
+        {clocks.map((it, number) => (
+          <span style={{ left: `${number * 25}%` }}>{number === 4 && it % DAY === 0 ? "24:00" : clockOf(it, 0).slice(0, it % MINUTE === 0 ? 5 : 8)}</span>
         ))}
       </div>
-      {(all ? days : days.slice(0, DAYS)).map((day) => (
-        <Bar channel={channel} quality={quality} day={day} name={dayOf(day)} />
+      {shown.map((frame) => (
+        <Bar key={frame.start} channel={channel} quality={quality} frame={frame} />
       ))}
-      {days.length > DAYS && !all && <Button label={`${days.length - DAYS} more days`} onClick={() => setAll(true)} />}
+      {frames.length > DAYS && !all && <Button label={`${frames.length - DAYS} more days`} onClick={() => setAll(true)} />}
     </section>
   );
 }

@@ -16,7 +16,7 @@ const number = (value: number | undefined): string => (value === undefined ? "â€
 
 /** A value in the unit its name ends in. */
 function told(name: string, value: number): string {
-  if (/_bytes(_total)?$/.test(name) || /(memory|cache|ram)$/.test(name)) return formatBytes(value);
+  if (/_bytes(_|$)/.test(name)) return formatBytes(value);
   if (/start_time_seconds$/.test(name)) return `${formatTime(value * SECOND, 0).replace("T", " ")} UTC`;
   return number(value);
 }
@@ -51,8 +51,8 @@ export function Status() {
   const bad = samples.filter((it) => it.name === "moviola_http_requests_total" && it.labels["status"]?.startsWith("5")).reduce((all, it) => all + it.value, 0);
   const [hits, misses] = [sum(samples, "moviola_listing_reads_total", { from: "hit" }), sum(samples, "moviola_listing_reads_total", { from: "miss" })];
   const rows = samples.filter((it) => !/_bucket$/.test(it.name) && `${it.name} ${Object.values(it.labels).join(" ")}`.includes(filter.trim()));
-  const caches = samples.filter((it) => /moviola_(cache|sidecar|picture|edge|made|index).*_(bytes|entries)$/.test(it.name));
-  const disks = samples.filter((it) => /disk|free|archive_bytes|available/.test(it.name) && /bytes/.test(it.name));
+  const used = (name: string): number | undefined => sum(samples, `moviola_${name}`);
+  const [size, free] = [sum(samples, "moviola_archive_disk_bytes", { kind: "size" }), sum(samples, "moviola_archive_disk_bytes", { kind: "free" })];
   return (
     <div class="page">
       <div class="head">
@@ -69,7 +69,7 @@ export function Status() {
           <Gauge label="Answers" value={answers} most={undefined} />
           <Gauge label="Of them failures" value={bad} most={undefined} />
           <Gauge label="Sent" value={sum(samples, "moviola_http_body_bytes_total")} most={undefined} unit={formatBytes} />
-          <Gauge label="Memory" value={sum(samples, "process_resident_memory_bytes")} most={undefined} unit={formatBytes} />
+          <Gauge label="Warm decoders" value={sum(samples, "moviola_frame_warm_decoders")} most={limit("frame_warm_decoders")} />
         </section>
         {LANES.map((lane) => (
           <section class="card">
@@ -86,22 +86,18 @@ export function Status() {
           <Gauge label="Hours held" value={sum(samples, "moviola_listing_hours")} most={undefined} />
           <Gauge label="From memory" value={hits !== undefined && misses !== undefined && hits + misses > 0 ? hits / (hits + misses) : undefined} most={undefined} unit={(it) => `${(it * 100).toFixed(1)} %`} />
         </section>
-        {caches.length > 0 && (
-          <section class="card">
-            <h2>Caches</h2>
-            {caches.map((it) => (
-              <Gauge label={[it.name.replace(/^moviola_/, "").replaceAll("_", " "), ...Object.values(it.labels)].join(" ")} value={it.value} most={undefined} unit={(value) => told(it.name, value)} />
-            ))}
-          </section>
-        )}
-        {disks.length > 0 && (
-          <section class="card">
-            <h2>Disk</h2>
-            {disks.map((it) => (
-              <Gauge label={[it.name.replace(/^moviola_/, "").replaceAll("_", " "), ...Object.values(it.labels)].join(" ")} value={it.value} most={undefined} unit={formatBytes} />
-            ))}
-          </section>
-        )}
+        <section class="card">
+          <h2>Caches</h2>
+          <Gauge label="Decoded pictures" value={used("frame_bytes_decoded")} most={limit("frame_bytes_decoded")} unit={formatBytes} />
+          <Gauge label="Made pictures" value={used("frame_bytes_made")} most={limit("frame_bytes_made")} unit={formatBytes} />
+          <Gauge label="Derived, in memory" value={used("sidecar_bytes_memory")} most={limit("sidecar_memory_bytes")} unit={formatBytes} />
+          <Gauge label="Edges of cuts" value={used("cut_edge_bytes")} most={limit("cut_edge_bytes")} unit={formatBytes} />
+        </section>
+        <section class="card">
+          <h2>Disk</h2>
+          <Gauge label="Archive's file system" value={size !== undefined && free !== undefined ? size - free : undefined} most={size} unit={formatBytes} />
+          <Gauge label="Derived, on the disk" value={used("sidecar_bytes_disk")} most={limit("sidecar_disk_bytes")} unit={formatBytes} />
+        </section>
       </div>
       <section class="card">
         <div class="row">

@@ -22,6 +22,10 @@ test("pixels of a waveform lie on the clock since 1970", () => {
   assert.equal(wave.step, 0.01);
   assert.equal(wave.first, 1001, "the first that begins in the span");
   assert.deepEqual([...wave.samples], [-5, 6, -128, 127]);
+  const mono = new ArrayBuffer(20 + 2);
+  [1, 1, 48_000, 480, 1].forEach((it, at) => new DataView(mono).setInt32(at * 4, it, true));
+  new Int8Array(mono, 20).set([-7, 8]);
+  assert.deepEqual([...readWaveform(mono, 0).samples], [-7, 8]);
 });
 
 test("keyframes follow each other, and begin anew after a hole", () => {

@@ -3,7 +3,7 @@ import { type Coverage, coverage, json, pathOf, query as parameters, type Receip
 import { cutPath, type Edit, EMPTY, fromQuery, type Range, settled, toQuery, without } from "../../lib/edit.ts";
 import { useLoad } from "../../lib/hooks.ts";
 import { routeTo } from "../../lib/route.ts";
-import { clockOf, DAY, formatDuration, formatTime, HOUR, type Micros, parseTime, SECOND } from "../../lib/time.ts";
+import { clockOf, DAY, dayOf, formatDuration, formatTime, HOUR, localHint, type Micros, parseTime, SECOND } from "../../lib/time.ts";
 import { clamp, firstView, follow, lengthOf, type View, zoom } from "../../lib/view.ts";
 import { Button, Empty, Fence, Icon, Notice } from "../../ui/parts.tsx";
 import { Output, useEstimate } from "./output.tsx";
@@ -42,7 +42,13 @@ async function load(channel: string, quality: string, signal: AbortSignal): Prom
   const resolution = Math.max(0.5, Math.round((end - start) / SECOND / 1500));
   // Where the whole archive fits, its own ends are told exactly.
   const span = start === first ? {} : { start: formatTime(start) };
-  const cover = await coverage(channel, quality, { ...span, resolution }, signal);
+  let cover = await coverage(channel, quality, { ...span, resolution }, signal);
+  // Of a recording that is short beside its hours, more is seen.
+  const length = cover.last - Math.max(cover.start, cover.first);
+  if (length < (end - start) / 3) {
+    const fine = Math.max(0.1, Number((length / SECOND / 1500).toFixed(1)));
+    cover = await coverage(channel, quality, { start: formatTime(Math.max(cover.start, cover.first)), end: formatTime(cover.last), resolution: fine }, signal);
+  }
   return { cover, content: { start: Math.max(cover.start, cover.first), end: cover.last }, qualities: names.filter((it) => it !== "chat") };
 }
 
@@ -157,17 +163,17 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     });
     playback.current = made;
     return () => {
-      made.pause();
+      made.pause(false);
       made.unload();
     };
   }, []);
   useEffect(() => {
-    pause();
+    pause(false);
     playback.current?.unload();
   }, [quality]);
 
-  const pause = (): void => {
-    playback.current?.pause();
+  const pause = (settle = true): void => {
+    playback.current?.pause(settle);
     setPlaying(false);
     setSpeed(0);
   };
@@ -179,7 +185,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     setPlaying(rate > 0);
     setSpeed(rate);
     if (rate > 0) void playback.current?.play(channel, quality, content, Math.round(start), rate, until);
-    else playback.current?.pause();
+    else playback.current?.pause(false);
   };
   // Backward there is nothing to play: pictures are shown one after the other.
   useEffect(() => {
@@ -209,9 +215,8 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     setAt(to);
     if (move) setView((it) => follow(it, to, content));
   };
-  const stop = (): void => {
-    if (playing || speed !== 0) pause();
-  };
+  /** Before the playhead goes elsewhere. */
+  const stop = (): void => pause(false);
 
   /** Counts frames from the last one that is known exactly, so that steps made faster than pictures come do not drift. */
   const stepFrames = (sign: number): void => {
@@ -400,7 +405,11 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
             onClick={() => (playing || speed ? pause() : play(1))}
           />
           <Button bare icon="stepForward" label="A frame forward" keys="→" onClick={() => stepFrames(1)} />
-          <span class="gap" />
+          <p class="clock">
+            <time dateTime={formatTime(Math.round(at))}>{clockOf(at)}</time>
+            <span>{dayOf(at)} UTC</span>
+            {localHint(at) && <span class="local">{localHint(at)}</span>}
+          </p>
           <Button label="In" keys="I" onClick={() => markEdge("start")} />
           <Button label="Out" keys="O" onClick={() => markEdge("end")} />
           <span class="gap" />
@@ -502,8 +511,8 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
             onEdit={setEdit}
             onQuality={changeQuality}
             onPreview={openPreview}
-            // What was prepared for it has an exact length.
-            onDownloaded={() => setTimeout(again, 1500)}
+            // What is prepared has an exact length; HEAD answers once it is.
+            onDownloaded={() => void fetch(cutPath(channel, quality, edit), { method: "HEAD" }).then(again, () => undefined)}
           />
         </Fence>
         {edit.ranges.length > 0 && (

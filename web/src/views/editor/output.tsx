@@ -50,7 +50,7 @@ export function useEstimate(channel: string, quality: string, edit: Edit): { est
   return { estimate: path ? estimate : null, waiting, again: () => setTurn((it) => it + 1) };
 }
 
-function Facts({ receipt, edit, waiting }: { receipt: Receipt; edit: Edit; waiting: boolean }) {
+function Facts({ receipt, edit, waiting, onEdit }: { receipt: Receipt; edit: Edit; waiting: boolean; onEdit: (edit: Edit) => void }) {
   const share = receipt.frames > 0 ? receipt.encoded_frames / receipt.frames : 0;
   const bytes = receipt.bytes ?? receipt.estimated_bytes;
   const reach = (key: "reach_before" | "reach_after"): number => Math.max(0, ...receipt.ranges.map((it) => it[key]));
@@ -84,10 +84,17 @@ function Facts({ receipt, edit, waiting }: { receipt: Receipt; edit: Edit; waiti
           : share < 1
             ? `${Math.round((1 - share) * 1000) / 10} % of the frames are the source's, bit for bit.`
             : "Every frame is encoded anew."}
-        {receipt.full_encode ? ` ${receipt.full_encode[0]?.toUpperCase()}${receipt.full_encode.slice(1)}.` : ""}
         {edit.type === "copy" && ` The cut begins ${formatDuration(reach("reach_before") * SECOND)} earlier and ends ${formatDuration(reach("reach_after") * SECOND)} later, at keyframes.`}
         {holes.length > 0 && ` ${holes.length === 1 ? "One hole is" : `${holes.length} holes are`} inside.`}
       </p>
+      {receipt.full_encode && edit.type === "smart" && edit.container !== "ts" && edit.container !== "webm" && (
+        <p class="hint">
+          <button type="button" class="inline" onClick={() => onEdit({ ...edit, container: "ts" })}>
+            As MPEG-TS
+          </button>{" "}
+          only the edges and the transitions are.
+        </p>
+      )}
     </div>
   );
 }
@@ -159,7 +166,7 @@ export function Output({ channel, quality, qualities, edit, estimate, waiting, o
       <div class="estimate" aria-live="polite">
         {edit.ranges.length === 0 && <p class="faint">Mark a span to see what the clip will hold.</p>}
         {edit.ranges.length > 0 && edit.type === "rough" && <p class="faint">All segments that touch the ranges, byte for byte.</p>}
-        {estimate && "receipt" in estimate && <Facts receipt={estimate.receipt} edit={edit} waiting={waiting} />}
+        {estimate && "receipt" in estimate && <Facts receipt={estimate.receipt} edit={edit} waiting={waiting} onEdit={onEdit} />}
         {edit.ranges.length > 0 && edit.type !== "rough" && !estimate && <p class="faint">Reckoning…</p>}
         {problem && (
           <Notice kind={holes.length > 0 ? "warn" : "error"}>
@@ -195,11 +202,11 @@ export function Output({ channel, quality, qualities, edit, estimate, waiting, o
         <Button icon="play" filled label="Preview" keys="Enter" disabled={!ready} onClick={onPreview} />
       </div>
       {ready && (
-        <div class="row copies">
-          <CopyButton label="Link to the clip" text={location.origin + path} />
-          <CopyButton label="Link to this edit" text={location.href} />
-          <CopyButton label="As a command" text={cliCommand(channel, quality, edit)} />
-          <CopyButton label="As curl" text={curlCommand(location.origin, channel, quality, edit)} />
+        <div class="row copies" role="group" aria-label="Copy">
+          <CopyButton label="Clip address" text={location.origin + path} />
+          <CopyButton label="This edit" text={location.href} />
+          <CopyButton label="Command" text={cliCommand(channel, quality, edit)} />
+          <CopyButton label="curl" text={curlCommand(location.origin, channel, quality, edit)} />
         </div>
       )}
     </section>

@@ -6,6 +6,8 @@ import type { View } from "../../lib/view.ts";
 
 /** How much of the archive a player is given at a time: its list stays small, and it goes on with the next. */
 const WINDOW = 30 * MINUTE;
+/** Milliseconds after a pause in which a picture that was on its way comes on screen. */
+const SETTLE = 500;
 
 export interface Listener {
   /** The picture that is shown now is the one of `at`. */
@@ -22,6 +24,8 @@ export class Playback {
   #until = Number.POSITIVE_INFINITY;
   #turn = 0;
   #frames = 0;
+  /** When it was paused, while its last picture may still come. */
+  #settling = 0;
 
   constructor(
     readonly video: HTMLVideoElement,
@@ -74,9 +78,12 @@ export class Playback {
     }
   }
 
-  pause(): void {
-    this.#turn++;
+  /** With `settle`, the picture it stops at is told of, which may come on screen a moment later. */
+  pause(settle: boolean): void {
+    const played = !this.video.paused;
     this.video.pause();
+    if (settle && played) this.#settling = performance.now();
+    else this.#turn++;
   }
 
   unload(): void {
@@ -91,8 +98,9 @@ export class Playback {
     const tell = (mediaTime: number): void => {
       const at = this.#wallOf(mediaTime);
       if (at === null || turn !== this.#turn) return;
+      if (this.video.paused && performance.now() - this.#settling > SETTLE) return;
       if (at >= this.#until) {
-        this.pause();
+        this.pause(false);
         this.listener.moved(this.#until);
         this.listener.stopped();
       } else this.listener.moved(at);
@@ -116,7 +124,7 @@ export class Playback {
   }
 
   #ended(): void {
-    this.pause();
+    this.pause(true);
     this.listener.stopped();
   }
 

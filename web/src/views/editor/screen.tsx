@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { isAbort, pathOf, Problem, query, type Still, still, textOf } from "../../lib/api.ts";
 import { useSize } from "../../lib/hooks.ts";
 import { Chain } from "../../lib/pace.ts";
-import { clockOf, formatTime, localHint, type Micros } from "../../lib/time.ts";
+import { clockOf, formatTime, type Micros } from "../../lib/time.ts";
 
 interface Wish {
   channel: string;
@@ -95,11 +95,6 @@ export function Screen({ channel, quality, at, scrubbing, playing, note, video, 
           <p>{problem.text}</p>
         </div>
       )}
-      <div class="clock">
-        <time dateTime={formatTime(at)}>{clockOf(at)}</time>
-        <span>{formatTime(at, 0).slice(0, 10)} UTC</span>
-        {localHint(at) && <span class="local">{localHint(at)}</span>}
-      </div>
       {!playing && shown && !failed && !settled && (
         <div class="approximate">{scrubbing ? `keyframe ${clockOf(shown.at)}` : "loading the frame"}</div>
       )}

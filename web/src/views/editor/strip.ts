@@ -17,7 +17,9 @@ export function readWaveform(bytes: ArrayBuffer, start: Micros): Waveform {
   const head = new DataView(bytes);
   const [rate, perPixel, length] = [head.getInt32(8, true), head.getInt32(12, true), head.getUint32(16, true)];
   const step = perPixel / rate;
-  return { step, first: Math.ceil(start / SECOND / step), samples: new Int8Array(bytes, 24, length * 2) };
+  // The second version of the format says how many channels there are, here one.
+  const begin = head.getInt32(0, true) === 1 ? 20 : 24;
+  return { step, first: Math.ceil(start / SECOND / step), samples: new Int8Array(bytes, begin, length * 2) };
 }
 
 /** The longest views that are asked for these; beyond, the work is for the batch lane. */

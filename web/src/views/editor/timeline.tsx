@@ -246,7 +246,7 @@ export function Timeline(props: Props) {
             class={`range c${number % 6}${number === selected ? " selected" : ""}`}
             style={{ left: `${left}px`, width: `${Math.max(1, right - left)}px` }}
           >
-            {right - left > 70 && (
+            {right - left > 110 && (
               <span class="range-name">
                 {name} · {formatDuration(range.end - range.start)}
               </span>

@@ -1,0 +1,111 @@
+//! What comes from sources that do well.
+
+use super::*;
+use moviola::base::time::{Clock, SystemClock};
+use moviola::media::live::Codec;
+
+#[test]
+fn cameras_are_followed_whatever_their_groups_of_pictures() {
+    for (gop, hevc, seconds) in [(25, false, 1.0), (100, false, 4.0), (250, false, 10.0), (50, true, 2.0)] {
+        let camera = Camera::start(Reel::make(160, 96, gop * 2, gop, hevc), Manner::default());
+        let house = House::open(|_| {});
+        let stream = house.follow(&camera, json!({}));
+        until(&stream, "three keyframes", |it| pictures(it).iter().filter(|it| it.1.key).count() >= 3);
+        sound(&stream);
+        let shown = pictures(&stream);
+        let keys: Vec<usize> = (0..shown.len()).filter(|it| shown[*it].1.key).collect();
+        assert_eq!(keys[..3], [0, gop as usize, 2 * gop as usize]);
+        let track = &shown[0].0.tracks[0];
+        let codec = if hevc { Codec::Hevc } else { Codec::H264 };
+        assert_eq!((track.codec, track.width, track.height), (codec, 160, 96));
+        assert!(track.codecs.starts_with(if hevc { "hvc1." } else { "avc1." }), "{}", track.codecs);
+        let figures = stream.figures();
+        assert_eq!(
+            (figures.gop_seconds, figures.drops.len(), figures.mended.len()),
+            (Some(seconds), 0, 0),
+            "{figures:?}"
+        );
+        assert_eq!((camera.connections(), epochs(&stream)), (1, vec!["start"]));
+        // Each picture is what the camera sent.
+        let sent = camera.pictures(5);
+        for ((_, sample), units) in shown.iter().zip(sent) {
+            let whole: Vec<u8> =
+                units.iter().flat_map(|it| [&(it.len() as u32).to_be_bytes()[..], it].concat()).collect();
+            assert!(sample.data.ends_with(units.last().expect("a unit")) && sample.data.len() <= whole.len());
+        }
+    }
+}
+
+#[test]
+fn wall_times_are_the_cameras_where_it_tells_them() {
+    let clock = SystemClock.now() + -3 * SECOND;
+    let camera = start(Manner { clock: Some(clock), ..Manner::default() });
+    let house = House::open(|_| {});
+    let stream = house.follow(&camera, json!({}));
+    until(&stream, "two hundred pictures", has_pictures(200));
+    for (number, (_, sample)) in pictures(&stream).iter().enumerate() {
+        let off = sample.time - (clock + number as i64 * 40_000);
+        assert!(off.abs() < 40_000, "picture {number} is off by {off} µs");
+    }
+}
+
+#[test]
+fn sound_of_telephones_is_a_track() {
+    let camera = start(Manner { sound: true, ..Manner::default() });
+    let house = House::open(|_| {});
+    let stream = house.follow(&camera, json!({}));
+    until(&stream, "pictures", has_pictures(60));
+    sound(&stream);
+    let tracks = stream.ring.epoch().expect("an epoch").tracks.clone();
+    assert_eq!((tracks.len(), tracks[1].codec, tracks[1].sample_rate), (2, Codec::Alaw, 8000));
+    assert!(samples(&stream).iter().any(|it| it.1.track == 1));
+    let bare = house.put("bare", json!({"source": camera.url(), "audio": false, "keepalive": true}));
+    until(&bare, "pictures", has_pictures(10));
+    assert_eq!(bare.ring.epoch().expect("an epoch").tracks.len(), 1);
+}
+
+#[test]
+fn files_stand_for_sources_over_and_over() {
+    let house = House::open(|_| {});
+    std::fs::write(house.folder.path().join("film.ts"), camera::transport(160, 96, 50, 25, 2, false))
+        .expect("a file");
+    let film = |name: &str, options: Value| {
+        house.put(name, json!({"source": "file:film.ts", "options": options, "keepalive": true}))
+    };
+    let stream = film("loop", json!({"pace": false}));
+    until(&stream, "five rounds", has_pictures(250));
+    stream.stop();
+    until(&stream, "left", |it| !it.is_running());
+    sound(&stream);
+    assert_eq!(epochs(&stream), ["start"], "rounds join without a seam");
+    let shown = pictures(&stream);
+    for pair in shown.windows(2) {
+        assert_eq!(pair[1].1.dts - pair[0].1.dts, 3_600);
+    }
+    let once = film("once", json!({"pace": false, "loop": false}));
+    until(&once, "its end", |it| it.status().cause == Some("ended"));
+    assert_eq!(pictures(&once).len() % 50, 0, "no picture is lost at the end");
+    let missing = house.put("missing", json!({"source": "file:none.ts", "keepalive": true}));
+    until(&missing, "missing", |it| it.status().cause == Some("not-found"));
+}
+
+#[test]
+fn sound_that_never_comes_holds_up_nothing() {
+    // The program names a track of sound of which no packet is there.
+    let mut bytes = camera::transport(160, 96, 100, 25, 0, false);
+    let sound_pid = 0x101u16;
+    bytes = bytes
+        .chunks(188)
+        .filter(|it| (u16::from(it[1] & 0x1f) << 8 | u16::from(it[2])) != sound_pid)
+        .flatten()
+        .copied()
+        .collect();
+    let house = House::open(|_| {});
+    std::fs::write(house.folder.path().join("silent.ts"), bytes).expect("a file");
+    let options = json!({"pace": false, "loop": false});
+    let stream =
+        house.put("silent", json!({"source": "file:silent.ts", "options": options, "keepalive": true}));
+    until(&stream, "its end", |it| it.status().cause == Some("ended"));
+    let (first, count) = (pictures(&stream)[0].0.clone(), pictures(&stream).len());
+    assert_eq!((first.tracks.len(), count % 100), (1, 0));
+}
