@@ -1,12 +1,15 @@
 //! One stream: its settings, its machine, and the thread that follows its source.
 
+use super::archive::Target;
+use super::desk::Wanted;
 use super::events::{Event, Events};
-use super::hls::{self, Hls};
+use super::hls::Hls;
 use super::push::{self, Sender};
 use super::ring::{Epoch, Ring};
-use super::settings::Settings;
+use super::settings::{Record, Settings};
 use super::source::{Push, Source};
 use super::stats::{Figures, Stats};
+use super::still::Stills;
 use super::supervise::{Action, Fault, Machine, State};
 use super::worker::{self, Job};
 use super::{Parts, redacted};
@@ -17,7 +20,6 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 use tokio::sync::watch;
 
 /// What all streams share.
@@ -42,6 +44,8 @@ pub struct Stream {
     /// The reading end of what somebody sends, until a run takes it.
     pushed: Mutex<Option<push::Receiver>>,
     publishing: Mutex<()>,
+    /// Pictures of it made lately.
+    pub stills: Stills,
     changes: watch::Sender<u64>,
     shared: Arc<Shared>,
 }
@@ -101,6 +105,7 @@ impl Stream {
             token: Mutex::new(shared.stop.child()),
             pushed: Mutex::default(),
             publishing: Mutex::default(),
+            stills: Stills::default(),
             changes: watch::Sender::new(0),
             shared,
         })
@@ -108,6 +113,15 @@ impl Stream {
 
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read())
+    }
+
+    /// Where it is to be recorded, if it is.
+    pub fn to_record(&self) -> Option<Wanted> {
+        let settings = self.settings();
+        let Record { channel, quality } = settings.record.clone()?;
+        let rule = settings.retention;
+        let (stream, ring) = (self.id.clone(), Arc::clone(&self.ring));
+        Some(Wanted { stream, ring, target: Target { channel, quality }, rule })
     }
 
     /// Somebody watches: a stream that nobody watched begins, and stays as long as this is said now and then.
@@ -126,7 +140,7 @@ impl Stream {
         self.step(Machine::start);
     }
 
-    /// Ends it until it is started; who watches has to come by another address then.
+    /// Ends it until it is started.
     pub fn stop(self: &Arc<Self>) {
         self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
@@ -134,6 +148,7 @@ impl Stream {
 
     /// Ends it for good.
     pub(super) fn end(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
@@ -313,8 +328,7 @@ impl Stream {
                 });
             },
             epoch: &|epoch: &Epoch| {
-                // Another HLS comes a segment at a time.
-                self.hls.set_bursty_input(self.figures().format == "hls");
+                self.hls.set_bursty_input(self.figures().format.starts_with("hls"));
                 self.tell("epoch", json!({ "epoch": epoch.number, "cause": epoch.cause }))
             },
         })
@@ -353,7 +367,6 @@ impl Stream {
         told["detail"] = json!(status.detail);
         told["since"] = json!(status.since);
         told["retry_at"] = json!(status.retry_at);
-        told["viewer_url"] = json!(self.hls.own_token().ok().map(|it| hls::url(&self.id, &it)));
         told["diagnostics"] = json!({
             "container_format": format,
             "video_codec": codec("video"),
@@ -372,7 +385,7 @@ impl Stream {
             "drops": figures.drops,
             "mended": figures.mended,
             "restarts": status.restarts,
-            "viewers": self.hls.usage(Instant::now()).0,
+            "viewers": self.hls.usage(std::time::Instant::now()).0,
             "ring_bytes": self.ring.bytes().0,
             "ring_seconds": self.ring.span() as f64 / 1e6,
         });

@@ -1,8 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
 use super::{
-    analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, playlist, segments,
-    storyboard, streams, thumbnail, transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, playlist, recordings,
+    segments, stills, storyboard, streams, thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -40,7 +40,9 @@ use utoipa::OpenApi;
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
         streams::list, streams::one, streams::put, streams::patch, streams::remove, streams::source, streams::start,
         streams::stop, streams::media, streams::events, streams::all_events,
-        jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke, metrics::metrics, health::health
+                jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke, recordings::all, recordings::list, recordings::start,
+        recordings::one, recordings::extend, recordings::remove, recordings::stop, recordings::file,
+        recordings::gaps, stills::jpeg, stills::png, stills::webp, stills::avif, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]

@@ -2,8 +2,11 @@
 
 pub mod aac;
 pub mod intake;
+pub mod still;
+mod stored;
 mod transport;
 
+pub use stored::samples_of;
 pub use transport::{Refused, Transport};
 
 use super::ffi::id;
