@@ -4,12 +4,12 @@ use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, SystemClock};
 use crate::base::{Error, Result, StreamId, Token};
-use crate::config::Config;
+use crate::config::{Config, Length};
 use crate::http;
 use crate::jobs::{self, Jobs};
 use crate::live::archive::{Event as RecordEvent, Lengths, Limits as RecordLimits};
 use crate::live::recorder::{self, Recordings};
-use crate::live::{self, Desk, Guard, RingLimits, Streams, Wanted};
+use crate::live::{self, Desk, Guard, RingLimits, Streams, Wanted, hls};
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -103,10 +103,6 @@ fn jobs(render: &Render) -> Jobs {
 
 /// Recordings inside an archive; hidden, so that they are never listed.
 const RECORDINGS: &str = ".moviola-recordings";
-
-fn micros(length: crate::config::Length) -> i64 {
-    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
-}
 
 /// Recording into the archive.
 fn desk(render: &Render, streams: &Streams) -> Desk {
@@ -205,10 +201,13 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
     }
 }
 
+fn micros(length: Length) -> i64 {
+    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
+}
+
 /// Live sources, taken up as they were left.
 fn streams(render: &Render) -> Result<Streams> {
     let config = &render.config.live;
-    let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
     let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
     let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
     let files = match config.files.as_os_str().is_empty() {
@@ -227,6 +226,7 @@ fn streams(render: &Render) -> Result<Streams> {
             first_frame: config.first_frame.0,
             stall: config.stall.0,
         },
+        viewers: viewers(&render.config),
         policy: live::Policy {
             first: micros(config.retry),
             most: micros(config.retry_max),
@@ -242,6 +242,21 @@ fn streams(render: &Render) -> Result<Streams> {
         clock: Arc::new(SystemClock),
         metrics: render.metrics.clone(),
     })
+}
+
+/// How streams are handed out.
+fn viewers(config: &Config) -> hls::Options {
+    let hls = &config.hls;
+    let bytes = usize::try_from(hls.bytes.0).unwrap_or(usize::MAX);
+    hls::Options {
+        segment: micros(hls.segment),
+        part: micros(hls.part),
+        limits: hls::Limits { window: micros(hls.window), segments: hls.segments, bytes },
+        wait: hls.wait.0,
+        idle: hls.idle.0,
+        token_idle: hls.token_idle.0,
+        tokens: hls.tokens,
+    }
 }
 
 fn lanes(config: &Config) -> pool::Options {

@@ -21,8 +21,8 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, openapi, page, playlist,
-    recordings, segments, stills, storyboard, streams, thumbnail, transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, openapi, page,
+    playlist, recordings, segments, stills, storyboard, streams, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
@@ -122,6 +122,13 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/live/{stream}/frame.png", stills::png))
         .service(at("/live/{stream}/frame.webp", stills::webp))
         .service(at("/live/{stream}/frame.avif", stills::avif))
+        .service(at("/live/{stream}/{token}/{file}", live::file))
+        .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
+            it.route(web::post().to(live::invite))
+        }))
+        .service(resource("/streams/{stream}/viewers/{token}", "DELETE, OPTIONS", |it| {
+            it.route(web::delete().to(live::revoke))
+        }))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))

@@ -9,6 +9,7 @@ mod desk;
 mod events;
 mod guard;
 mod heal;
+pub mod hls;
 mod open;
 mod push;
 pub mod recorder;
@@ -53,6 +54,8 @@ pub struct Parts {
     /// Of each one's ring.
     pub ring: RingLimits,
     pub budgets: Budgets,
+    /// How each is handed out to viewers.
+    pub viewers: hls::Options,
     pub policy: Policy,
     pub guard: Guard,
     /// Where pushes over RTMP and SRT are waited for.

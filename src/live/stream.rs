@@ -3,6 +3,7 @@
 use super::archive::Target;
 use super::desk::Wanted;
 use super::events::{Event, Events};
+use super::hls::Hls;
 use super::push::{self, Sender};
 use super::ring::{Epoch, Ring};
 use super::settings::{Record, Settings};
@@ -32,6 +33,8 @@ pub(super) struct Shared {
 pub struct Stream {
     pub id: StreamId,
     pub ring: Arc<Ring>,
+    /// What viewers get of it.
+    pub hls: Hls,
     settings: RwLock<Arc<Settings>>,
     /// Locked before `token`, and that before `pushed`.
     machine: Mutex<Machine>,
@@ -90,9 +93,12 @@ impl Stream {
     pub(super) fn over(id: StreamId, settings: Settings, ring: Arc<Ring>, shared: Arc<Shared>) -> Arc<Self> {
         let mut machine = Machine::new(shared.parts.policy, shared.parts.clock.now());
         set(&mut machine, &settings);
+        let hls = Hls::new(Arc::clone(&ring), shared.parts.viewers.clone());
+        hls.set_orientation(settings.orientation);
         Arc::new(Self {
             id,
             ring,
+            hls,
             settings: RwLock::new(Arc::new(settings)),
             machine: Mutex::new(machine),
             stats: Stats::default(),
@@ -136,11 +142,13 @@ impl Stream {
 
     /// Ends it until it is started.
     pub fn stop(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
     /// Ends it for good.
     pub(super) fn end(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
@@ -152,6 +160,7 @@ impl Stream {
     pub(super) fn change(self: &Arc<Self>, settings: Settings, again: bool) {
         let before = std::mem::replace(&mut *self.settings.write(), Arc::new(settings));
         let now = self.settings();
+        self.hls.set_orientation(now.orientation);
         let other = before.source != now.source || before.options != now.options || before.audio != now.audio;
         self.step(|machine, time| {
             set(machine, &now);
@@ -319,6 +328,7 @@ impl Stream {
                 });
             },
             epoch: &|epoch: &Epoch| {
+                self.hls.set_bursty_input(self.figures().format.starts_with("hls"));
                 self.tell("epoch", json!({ "epoch": epoch.number, "cause": epoch.cause }))
             },
         })
@@ -375,6 +385,7 @@ impl Stream {
             "drops": figures.drops,
             "mended": figures.mended,
             "restarts": status.restarts,
+            "viewers": self.hls.usage(std::time::Instant::now()).0,
             "ring_bytes": self.ring.bytes().0,
             "ring_seconds": self.ring.span() as f64 / 1e6,
         });

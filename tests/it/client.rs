@@ -4,7 +4,7 @@
 use base64::Engine;
 use moviola::app::{App, Stopper};
 use moviola::config::Config;
-use moviola::live::Desk;
+use moviola::live::{Desk, Streams};
 use moviola::render::Render;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -19,7 +19,7 @@ pub struct Server {
     _archive: tempfile::TempDir,
     pub address: SocketAddr,
     pub render: Render,
-    pub streams: moviola::live::Streams,
+    pub streams: Streams,
     pub desk: Arc<Desk>,
     stopper: Stopper,
     thread: Option<std::thread::JoinHandle<()>>,

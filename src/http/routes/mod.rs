@@ -9,6 +9,7 @@ pub mod frame;
 pub mod generate;
 pub mod health;
 pub mod jobs;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod page;

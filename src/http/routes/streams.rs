@@ -26,7 +26,11 @@ const MAX_BODY: usize = 64 << 10;
 const LEAVE: Duration = Duration::from_secs(2);
 
 fn object(stream: &Stream) -> Value {
-    stream.to_json()
+    let mut told = stream.to_json();
+    // Without room for one more token there is no address to tell.
+    let url = stream.hls.own_token().ok().map(|token| super::live::url(&stream.id, &token));
+    told["viewer_url"] = json!(url);
+    told
 }
 
 /// With how it is recorded.

@@ -1,5 +1,6 @@
 //! What a live source is made of, whatever brought it: tracks and their samples, in the form MP4 keeps them.
 
+pub mod aac;
 pub mod intake;
 pub mod still;
 mod stored;

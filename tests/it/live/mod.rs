@@ -3,13 +3,17 @@
 mod api;
 mod camera;
 mod contract;
+mod contract_hls;
 mod faults;
 pub mod feed;
+mod feeder;
+mod hls;
 mod lifecycle;
 mod push;
 mod recorder;
 mod recorder_archive;
 mod recorder_crash;
+mod rules;
 mod sources;
 
 use camera::{Camera, Manner, Reel};

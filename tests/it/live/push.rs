@@ -3,6 +3,7 @@
 use super::*;
 use std::net::{TcpListener, UdpSocket};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
 /// FFmpeg sending a film over and over; ended when dropped.
 struct Ffmpeg(Child);
@@ -47,7 +48,7 @@ fn udp_port() -> u16 {
 }
 
 /// Follows until the film was begun again, and looks at what came.
-fn watch(stream: &Stream) {
+fn watch(stream: &Arc<Stream>) {
     until(stream, "a round of the film", has_pictures(60));
     sound(stream);
     let tracks = stream.ring.epoch().expect("an epoch").tracks.clone();
