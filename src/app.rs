@@ -10,6 +10,7 @@ use crate::jobs::{self, Jobs};
 use crate::live::archive::{Event as RecordEvent, Lengths, Limits as RecordLimits};
 use crate::live::recorder::{self, Recordings};
 use crate::live::{self, Desk, Guard, RingLimits, Streams, Wanted, hls};
+use crate::media;
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -57,6 +58,7 @@ pub fn build(config: Config) -> Result<Render> {
         return Err(Error::invalid("no-archive", "archive", detail));
     }
     use_small_pages();
+    media::share_heaps();
     let metrics = Metrics::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
@@ -360,6 +362,8 @@ impl App {
         let render = build(config)?;
         let jobs = jobs(&render);
         let streams = streams(&render)?;
+        let limit = render.config.hls.bytes.0 as f64;
+        render.metrics.limits.with_label_values(&["hls_bytes_a_stream"]).set(limit);
         let desk = Arc::new(desk(&render, &streams));
         let recordings = recordings(&render, &streams);
         let stop = Arc::new(Notify::new());

@@ -116,7 +116,7 @@ pub struct Cut {
     pub crf: u8,
     /// The x264 or x265 preset of the pictures a smart cut encodes anew.
     pub edge_preset: String,
-    /// The x264 or x265 quality of those pictures, 0 to 51.
+    /// The quality of those pictures, 0 to 51: x264's quantiser, x265's rate factor.
     pub edge_crf: u8,
     /// The most the edges of smart cuts asked for lately may take in memory.
     pub edge_cache: ByteSize,

@@ -55,6 +55,10 @@ pub struct Inner {
     pub frame_warm_decoders: IntGauge,
     /// Frames asked for, by what they came from (made, decoded, warm, cold, plain).
     pub frame_reads: IntCounterVec,
+    /// Viewers' tokens of live streams that were used within the idle time.
+    pub hls_viewers: IntGauge,
+    /// Bytes of live streams held for viewers, beside their rings.
+    pub hls_bytes: IntGauge,
     /// Bytes of edges of smart cuts held in memory.
     pub cut_edge_bytes: IntGauge,
     /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
@@ -233,6 +237,8 @@ impl Metrics {
                 "Frames asked for, by what they came from",
                 &["from"],
             ),
+            hls_viewers: gauge("moviola_hls_viewers", "Viewers' tokens used within the idle time"),
+            hls_bytes: gauge("moviola_hls_bytes", "Bytes of live streams held for viewers"),
             cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             cut_joins: counter_vec(
                 "moviola_cut_joins_total",

@@ -40,7 +40,7 @@ use utoipa::OpenApi;
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
         streams::list, streams::one, streams::put, streams::patch, streams::remove, streams::source, streams::start,
         streams::stop, streams::media, streams::events, streams::all_events,
-        jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke,         recordings::all, recordings::list, recordings::start,
+                jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke, recordings::all, recordings::list, recordings::start,
         recordings::one, recordings::extend, recordings::remove, recordings::stop, recordings::file,
         recordings::gaps, stills::jpeg, stills::png, stills::webp, stills::avif, metrics::metrics, health::health
     ),
