@@ -179,8 +179,18 @@ async fn follow_streams(render: Render, streams: Streams, desk: Arc<Desk>) {
     }
 }
 
-/// Takes away what is no longer to be kept, now and then.
+/// A temporary file that nobody wrote to for so long is of a writer that was killed: no segment takes longer.
+const LEFT_BEHIND: Duration = Duration::from_secs(2 * 3600);
+
+/// Takes away what killed writers left, once, and what is no longer to be kept, now and then.
 async fn keep_retention(render: Render, desk: Arc<Desk>) {
+    let parts = render.clone();
+    let sweep = move |token: &Token| parts.archive.sweep(LEFT_BEHIND, token);
+    if let Ok(ticket) = render.pool.submit(Lane::Batch, &render.stop, sweep)
+        && let Err(error) = ticket.await
+    {
+        tracing::debug!("what killed writers left was not swept away: {error}");
+    }
     loop {
         tokio::time::sleep(render.config.record.retention_every.0).await;
         let (desk, floor) = (Arc::clone(&desk), render.config.record.free.0);
