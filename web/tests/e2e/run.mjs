@@ -63,7 +63,7 @@ async function open(hash = "", options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const faults = [];
-  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
   page.on("console", (message) => {
     // A refusal of the server is part of some tests; a breach of the page's own policy never is.
     if (message.type() === "error" && !message.text().includes("status of 4")) faults.push(message.text());
