@@ -6,11 +6,12 @@ DEMO_MINUTES ?= 2
 
 # rustup's cargo before the distribution's, which may be too old.
 export PATH := $(or $(CARGO_HOME),$(HOME)/.cargo)/bin:$(PATH)
+TARGET := $(or $(CARGO_TARGET_DIR),target)
 MOVIOLA := $(or $(CARGO_TARGET_DIR),target)/release/moviola
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run test golden matrix bench prepare
+.PHONY: help run test page golden matrix bench prepare
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +20,7 @@ help: ## this list
 
 run: ## build and serve MOVIOLA_ARCHIVE, or a demo archive made in ./demo
 	@scripts/prepare.sh build
+	@$(MAKE) --no-print-directory page
 	@cargo build --release --locked
 	@if [ -z "$$MOVIOLA_ARCHIVE" ] && [ ! -d demo ]; then \
 	    rm -rf demo.part && \
@@ -27,11 +29,27 @@ run: ## build and serve MOVIOLA_ARCHIVE, or a demo archive made in ./demo
 	fi; \
 	exec "$(MOVIOLA)" serve --archive "$${MOVIOLA_ARCHIVE:-demo}" --listen "$(LISTEN)"
 
-test: ## format, lints, all tests
+test: ## format, lints, all tests, the page in a browser
 	@scripts/prepare.sh test
+	@$(MAKE) --no-print-directory page
 	cargo fmt --check
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked
+	cd web && npm run --silent unit
+	@browser="$${CHROMIUM:-$$(command -v chromium)}"; \
+	if [ -z "$$browser" ]; then echo 'no Chromium: the page was not tried in a browser; set CHROMIUM to one'; exit 0; fi; \
+	cd web && CARGO_TARGET_DIR="$(abspath $(TARGET))" CHROMIUM="$$browser" npm run --silent e2e
+
+# Built anew only where a source is newer, so that the binary is not linked again for nothing.
+PAGE := $(shell find web/src web/public web/index.html web/package.json web/package-lock.json web/tsconfig.json web/vite.config.ts -type f 2>/dev/null)
+
+page: web/dist/index.html ## the editor page, into web/dist
+
+web/dist/index.html: $(PAGE) web/node_modules/.package-lock.json
+	@cd web && npm run --silent build
+
+web/node_modules/.package-lock.json: web/package-lock.json
+	@cd web && npm ci --no-audit --no-fund --loglevel=error && touch node_modules/.package-lock.json
 
 golden: ## the whole comparison with the recorded server (makes its archive once: 15 minutes, 1.2 GB)
 	@scripts/prepare.sh test

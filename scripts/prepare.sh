@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Brings a Debian 12/13 or Ubuntu 24.04 machine to the point where cargo can build Moviola.
-# usage: prepare.sh [build|test]    `test` adds what the tests compare against (ffmpeg, python3, a font).
+# usage: prepare.sh [build|test]    `test` adds what the tests compare against (ffmpeg, python3, a font) and a browser.
 # Says nothing and changes nothing when everything is there. NO_INSTALL=1: look, but never install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-build}
 export PATH="${CARGO_HOME:-$HOME/.cargo}/bin:$PATH"
+
+# The page is built with Vite 6. Debian 12 has Node.js 18.
+readonly NODE_MIN=18
 
 # FFmpeg 5.1 is libavcodec 59.37, FFmpeg 8.x is libavcodec 62.
 readonly AVCODEC_MIN=59.37 AVCODEC_BELOW=63
@@ -13,6 +16,12 @@ readonly AVCODEC_MIN=59.37 AVCODEC_BELOW=63
 say() { printf 'prepare: %s\n' "$*" >&2; }
 has() { command -v "$1" >/dev/null 2>&1; }
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+node_now() { has node && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge "$NODE_MIN" ]; }
+
+# Ubuntu's package of this name is a door to a snap, which containers cannot run: there CHROMIUM names a browser, or the
+# page is not tried in one.
+browser() { [ -n "${CHROMIUM:-}" ] || has chromium || ! grep -qs '^ID=debian' /etc/os-release; }
 
 packages=()
 want() { packages+=("$@"); }
@@ -35,7 +44,10 @@ look() {
     for lib in avcodec avformat avfilter avutil swscale swresample; do
         { has pkg-config && pkg-config --exists "lib$lib" 2>/dev/null; } || want "lib$lib-dev"
     done
+    node_now || want nodejs
+    has npm || want npm
     if [ "$what" = test ]; then
+        browser || want chromium
         has ffmpeg || want ffmpeg
         has python3 || want python3
         [ -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ] || want fonts-dejavu-core

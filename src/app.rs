@@ -3,11 +3,14 @@
 use crate::archive::{Archive, Limits, SidecarLimits, Sidecars};
 use crate::base::metrics::Metrics;
 use crate::base::time::{Clock, SystemClock};
-use crate::base::{Error, Result, Token};
-use crate::config::Config;
+use crate::base::{Error, Result, StreamId, Token};
+use crate::config::{Config, Length};
 use crate::http;
 use crate::jobs::{self, Jobs};
-use crate::live::{self, Guard, RingLimits, Streams};
+use crate::live::archive::{Event as RecordEvent, Lengths, Limits as RecordLimits};
+use crate::live::recorder::{self, Recordings};
+use crate::live::{self, Desk, Guard, RingLimits, Streams, Wanted, hls};
+use crate::media;
 use crate::pool::{self, Lane, LaneOptions, Pool};
 use crate::render::frame::Pictures;
 use crate::render::smart::SmartCache;
@@ -24,6 +27,8 @@ pub struct App {
     render: Render,
     jobs: Jobs,
     streams: Streams,
+    desk: Arc<Desk>,
+    recordings: Recordings,
     listener: TcpListener,
     address: SocketAddr,
     stop: Arc<Notify>,
@@ -53,6 +58,7 @@ pub fn build(config: Config) -> Result<Render> {
         return Err(Error::invalid("no-archive", "archive", detail));
     }
     use_small_pages();
+    media::share_heaps();
     let metrics = Metrics::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
@@ -97,10 +103,113 @@ fn jobs(render: &Render) -> Jobs {
     Jobs::open(&directory, [(generate::KIND, videos)], limits, pool, stop)
 }
 
+/// Recordings inside an archive; hidden, so that they are never listed.
+const RECORDINGS: &str = ".moviola-recordings";
+
+fn micros(length: Length) -> i64 {
+    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Recording into the archive.
+fn desk(render: &Render, streams: &Streams) -> Desk {
+    let config = &render.config.record;
+    let lengths = Lengths {
+        target: micros(config.segment),
+        longest: micros(config.longest_segment),
+        bytes: usize::try_from(config.largest_segment.0).unwrap_or(usize::MAX),
+    };
+    let limits = RecordLimits { lengths, gaps: config.gaps.0 };
+    let events = streams.events().clone();
+    let tell = move |stream: &StreamId, event: RecordEvent| {
+        let (kind, data) = event.told();
+        events.tell(live::Event { stream: stream.clone(), kind, time: SystemClock.now(), data });
+    };
+    Desk::new(Arc::clone(&render.archive), limits, render.metrics.clone(), Arc::new(tell))
+}
+
+/// Recordings in files of their own.
+fn recordings(render: &Render, streams: &Streams) -> Recordings {
+    let config = &render.config.record;
+    let directory = match config.directory.as_os_str().is_empty() {
+        true => render.archive.path().join(RECORDINGS),
+        false => config.directory.clone(),
+    };
+    let limits = recorder::Limits {
+        running: config.running,
+        kept: config.kept,
+        longest: micros(config.longest),
+        first_media: config.first_media.0,
+    };
+    let events = streams.events().clone();
+    let tell = move |it: &recorder::Recording| {
+        let data = serde_json::to_value(it).unwrap_or_default();
+        events.tell(live::Event {
+            stream: it.stream.clone(),
+            kind: "recording",
+            time: SystemClock.now(),
+            data,
+        });
+    };
+    Recordings::open(&directory, limits, render.metrics.clone(), Arc::new(tell))
+}
+
+/// Records the streams that are to be recorded, as they are set up, changed and taken away.
+async fn follow_streams(render: Render, streams: Streams, desk: Arc<Desk>) {
+    let mut events = streams.events().listen();
+    loop {
+        let wanted: Vec<Wanted> = streams.list().iter().filter_map(|it| it.to_record()).collect();
+        let desk = Arc::clone(&desk);
+        let follow = move |_: &Token| {
+            desk.follow(wanted);
+            Ok(())
+        };
+        let done = match render.pool.submit(Lane::Disk, &render.stop, follow) {
+            Ok(ticket) => ticket.await,
+            Err(refused) => Err(refused),
+        };
+        if done.is_err() {
+            // The lane is full, or the server stops.
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            continue;
+        }
+        loop {
+            match events.recv().await {
+                Ok(event) if matches!(event.kind, "changed" | "removed") => break,
+                Ok(_) => {}
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => break,
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+}
+
+/// Takes away what is no longer to be kept, now and then.
+async fn keep_retention(render: Render, desk: Arc<Desk>) {
+    loop {
+        tokio::time::sleep(render.config.record.retention_every.0).await;
+        let (desk, floor) = (Arc::clone(&desk), render.config.record.free.0);
+        let look = move |token: &Token| desk.keep(floor, SystemClock.now(), token);
+        let done = match render.pool.submit(Lane::Batch, &render.stop, look) {
+            Ok(ticket) => ticket.await,
+            Err(refused) => Err(refused),
+        };
+        match done {
+            Ok(removed) if removed.segments > 0 => {
+                tracing::info!(
+                    "{} segments were no longer to be kept: {} bytes",
+                    removed.segments,
+                    removed.bytes
+                );
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!("what is no longer to be kept was not taken away: {error}"),
+        }
+    }
+}
+
 /// Live sources, taken up as they were left.
 fn streams(render: &Render) -> Result<Streams> {
     let config = &render.config.live;
-    let micros = |length: crate::config::Length| i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX);
     let wrong = |what: String| Error::invalid("live", "live", format!("live.schemes or live.hosts: {what}"));
     let usual = render.archive.path().join(crate::render::demo::LIVE_FOLDER);
     let files = match config.files.as_os_str().is_empty() {
@@ -119,6 +228,7 @@ fn streams(render: &Render) -> Result<Streams> {
             first_frame: config.first_frame.0,
             stall: config.stall.0,
         },
+        viewers: viewers(&render.config),
         policy: live::Policy {
             first: micros(config.retry),
             most: micros(config.retry_max),
@@ -134,6 +244,21 @@ fn streams(render: &Render) -> Result<Streams> {
         clock: Arc::new(SystemClock),
         metrics: render.metrics.clone(),
     })
+}
+
+/// How streams are handed out.
+fn viewers(config: &Config) -> hls::Options {
+    let hls = &config.hls;
+    let bytes = usize::try_from(hls.bytes.0).unwrap_or(usize::MAX);
+    hls::Options {
+        segment: micros(hls.segment),
+        part: micros(hls.part),
+        limits: hls::Limits { window: micros(hls.window), segments: hls.segments, bytes },
+        wait: hls.wait.0,
+        idle: hls.idle.0,
+        token_idle: hls.token_idle.0,
+        tokens: hls.tokens,
+    }
 }
 
 fn lanes(config: &Config) -> pool::Options {
@@ -237,7 +362,12 @@ impl App {
         let render = build(config)?;
         let jobs = jobs(&render);
         let streams = streams(&render)?;
-        Ok(Self { render, jobs, streams, listener, address, stop: Arc::new(Notify::new()) })
+        let limit = render.config.hls.bytes.0 as f64;
+        render.metrics.limits.with_label_values(&["hls_bytes_a_stream"]).set(limit);
+        let desk = Arc::new(desk(&render, &streams));
+        let recordings = recordings(&render, &streams);
+        let stop = Arc::new(Notify::new());
+        Ok(Self { render, jobs, streams, desk, recordings, listener, address, stop })
     }
 
     /// Where it listens; the port is the real one.
@@ -257,17 +387,28 @@ impl App {
         &self.streams
     }
 
+    pub fn desk(&self) -> &Arc<Desk> {
+        &self.desk
+    }
+
+    pub fn recordings(&self) -> &Recordings {
+        &self.recordings
+    }
+
     /// Serves until SIGTERM, SIGINT or a [`Stopper`]; then finishes what is at hand within the grace, cancels the
     /// rest, and returns when no thread is left.
     pub fn run(self) -> Result<()> {
         let broken = |fault: std::io::Error| Error::io("the server cannot run", &fault);
-        let Self { render, jobs, streams, listener, stop, .. } = self;
+        let Self { render, jobs, streams, desk, recordings, listener, stop, .. } = self;
         let stopping = actix_web::rt::System::new().block_on(async {
-            let server = http::server(&render, &jobs, &streams, listener).map_err(broken)?;
+            let server =
+                http::server(&render, &jobs, (&streams, &desk, &recordings), listener).map_err(broken)?;
             let handle = server.handle();
             actix_web::rt::spawn(keep_bounded(render.clone()));
             actix_web::rt::spawn(keep_warm(render.clone()));
             actix_web::rt::spawn(forget_idle(render.clone()));
+            actix_web::rt::spawn(follow_streams(render.clone(), streams.clone(), Arc::clone(&desk)));
+            actix_web::rt::spawn(keep_retention(render.clone(), Arc::clone(&desk)));
             actix_web::rt::spawn(jobs.run());
             let serving = actix_web::rt::spawn(server);
             let mut terminate = signal(SignalKind::terminate()).map_err(broken)?;
@@ -290,6 +431,9 @@ impl App {
             Ok(began)
         });
         let began = stopping?;
+        // What was recorded so far is finished: nobody writes to the rings any more.
+        recordings.shutdown();
+        desk.shutdown();
         if !streams.shutdown(Duration::from_secs(2)) {
             tracing::error!("a source did not heed its cancellation and is left behind");
         }

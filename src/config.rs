@@ -35,7 +35,9 @@ pub struct Config {
     pub waveform: Waveform,
     pub warm: Warm,
     pub jobs: Jobs,
+    pub record: Record,
     pub live: Live,
+    pub hls: Hls,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -112,7 +114,7 @@ pub struct Cut {
     pub crf: u8,
     /// The x264 or x265 preset of the pictures a smart cut encodes anew.
     pub edge_preset: String,
-    /// The x264 or x265 quality of those pictures, 0 to 51.
+    /// The quality of those pictures, 0 to 51: x264's quantiser, x265's rate factor.
     pub edge_crf: u8,
     /// The most the edges of smart cuts asked for lately may take in memory.
     pub edge_cache: ByteSize,
@@ -204,6 +206,33 @@ pub struct Jobs {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+pub struct Record {
+    /// A segment of a live stream ends at the first keyframe this long after its start.
+    pub segment: Length,
+    /// Without a keyframe for this long a segment is broken off.
+    pub longest_segment: Length,
+    /// And with this many bytes.
+    pub largest_segment: ByteSize,
+    /// The most that notes of gaps take on the disk, for each channel and quality.
+    pub gaps: ByteSize,
+    /// How often what is no longer to be kept is taken away.
+    pub retention_every: Length,
+    /// The room that is left on the disk: with less, the oldest segments of channels with a retention go.
+    pub free: ByteSize,
+    /// Where recordings are kept, a folder for each stream. Empty: `.moviola-recordings` in the archive.
+    pub directory: PathBuf,
+    /// Recordings at a time.
+    pub running: usize,
+    /// Records of ended recordings that are kept; their files stay.
+    pub kept: usize,
+    /// The longest recording, and the longest lookback.
+    pub longest: Length,
+    /// How long a stream may take to bring the first picture of a recording.
+    pub first_media: Length,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Live {
     /// The folder of the file of streams. Empty: `.moviola-streams` in the archive.
     pub directory: PathBuf,
@@ -243,6 +272,29 @@ pub struct Live {
     pub events: usize,
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hls {
+    /// Segments of live streams are this long, and on to the next keyframe.
+    pub segment: Length,
+    /// Parts of them are this long at most.
+    pub part: Length,
+    /// How much of a stream its playlist tells of.
+    pub window: Length,
+    /// The most segments it tells of.
+    pub segments: usize,
+    /// The most of a stream that is held for viewers.
+    pub bytes: ByteSize,
+    /// How long a request waits for what is to come; later it is 503, or 404 where the source has stopped.
+    pub wait: Length,
+    /// Nobody watches a stream once nobody has asked for so long.
+    pub idle: Length,
+    /// How long a viewer's token lives without use.
+    pub token_idle: Length,
+    /// Tokens a stream may have at a time; one more is 503.
+    pub tokens: usize,
+}
+
 const fn seconds(count: u64) -> Length {
     Length(Duration::from_secs(count))
 }
@@ -269,7 +321,9 @@ impl Default for Config {
             waveform: Waveform::default(),
             warm: Warm::default(),
             jobs: Jobs::default(),
+            record: Record::default(),
             live: Live::default(),
+            hls: Hls::default(),
         }
     }
 }
@@ -366,6 +420,24 @@ impl Default for Warm {
     }
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self {
+            segment: seconds(2),
+            longest_segment: seconds(60),
+            largest_segment: ByteSize(128 << 20),
+            gaps: ByteSize(256 << 10),
+            retention_every: seconds(60),
+            free: ByteSize(1 << 30),
+            directory: PathBuf::new(),
+            running: 64,
+            kept: 1000,
+            longest: seconds(24 * 3600),
+            first_media: seconds(30),
+        }
+    }
+}
+
 impl Default for Storyboard {
     fn default() -> Self {
         Self { max_span: seconds(24 * 3600), deadline: seconds(60) }
@@ -409,6 +481,22 @@ impl Default for Live {
     }
 }
 
+impl Default for Hls {
+    fn default() -> Self {
+        Self {
+            segment: seconds(4),
+            part: Length(Duration::from_millis(500)),
+            window: seconds(60),
+            segments: 30,
+            bytes: ByteSize(64 << 20),
+            wait: seconds(15),
+            idle: seconds(30),
+            token_idle: seconds(300),
+            tokens: 1000,
+        }
+    }
+}
+
 impl Config {
     /// What is wrong with the values, each fault naming its key.
     pub fn check(&self) -> Result<(), String> {
@@ -448,6 +536,20 @@ impl Config {
         within("warm.every", self.warm.every.0.as_millis() as usize, 100, 86_400_000)?;
         within("jobs.waiting", self.jobs.waiting, 1, 100_000)?;
         within("jobs.kept", self.jobs.kept, 1, 100_000)?;
+        within("record.segment", self.record.segment.0.as_millis() as usize, 500, 60_000)?;
+        within("record.longest_segment", self.record.longest_segment.0.as_secs() as usize, 2, 3600)?;
+        within("record.largest_segment", self.record.largest_segment.0 as usize, 1 << 20, 4 << 30)?;
+        within("record.gaps", self.record.gaps.0 as usize, 4 << 10, 64 << 20)?;
+        within(
+            "record.retention_every",
+            self.record.retention_every.0.as_millis() as usize,
+            100,
+            86_400_000,
+        )?;
+        within("record.running", self.record.running, 1, 10_000)?;
+        within("record.kept", self.record.kept, 1, 100_000)?;
+        within("record.longest", self.record.longest.0.as_secs() as usize, 1, 7 * 86_400)?;
+        within("record.first_media", self.record.first_media.0.as_millis() as usize, 10, 3_600_000)?;
         within("live.streams", self.live.streams, 1, 10_000)?;
         within("live.ring", self.live.ring.0.as_millis() as usize, 1_000, 3_600_000)?;
         within("live.ring_bytes", self.live.ring_bytes.0 as usize, 1 << 20, 64 << 30)?;
@@ -465,6 +567,15 @@ impl Config {
         ] {
             within(key, value.0.as_millis() as usize, 100, 86_400_000)?;
         }
+        within("hls.segment", self.hls.segment.0.as_millis() as usize, 1_000, 30_000)?;
+        within("hls.part", self.hls.part.0.as_millis() as usize, 100, 2_000)?;
+        within("hls.window", self.hls.window.0.as_millis() as usize, 10_000, 3_600_000)?;
+        within("hls.segments", self.hls.segments, 3, 3600)?;
+        within("hls.bytes", self.hls.bytes.0 as usize, 1 << 20, 64 << 30)?;
+        within("hls.wait", self.hls.wait.0.as_millis() as usize, 1_000, 120_000)?;
+        within("hls.idle", self.hls.idle.0.as_millis() as usize, 1_000, 86_400_000)?;
+        within("hls.token_idle", self.hls.token_idle.0.as_millis() as usize, 1_000, 31_622_400_000)?;
+        within("hls.tokens", self.hls.tokens, 1, 100_000)?;
         within("cut.crf", self.cut.crf.into(), 0, 51)?;
         within("cut.edge_crf", self.cut.edge_crf.into(), 0, 51)?;
         within("cut.webm_speed", self.cut.webm_speed.into(), 5, 8)?;

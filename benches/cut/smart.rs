@@ -29,7 +29,7 @@ const LONG: i64 = 20 * 60 * SECOND;
 const OFFSET: i64 = 2 * SECOND + 700_000;
 /// As the edges are encoded by default, for pictures that are not reordered and need no look ahead.
 const PRESET: &str = "ultrafast";
-const CRF: &str = "18";
+const QUANTISER: &str = "18";
 const X264: &str = "stitchable=1:scenecut=0:open-gop=0:keyint=infinite:bframes=0:ref=1:weightp=0:rc-lookahead=0:sync-lookahead=0:threads=1";
 
 fn seconds(time: Duration) -> f64 {
@@ -213,7 +213,7 @@ fn open(first: &frame::Video) -> Outcome<encoder::video::Encoder> {
     encoder.set_gop(100_000);
     encoder.set_max_b_frames(0);
     let mut options = Dictionary::new();
-    for (key, value) in [("preset", PRESET), ("crf", CRF), ("x264-params", X264)] {
+    for (key, value) in [("preset", PRESET), ("qp", QUANTISER), ("x264-params", X264)] {
         options.set(key, value);
     }
     Ok(encoder.open_with(options)?)

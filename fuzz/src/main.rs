@@ -22,10 +22,11 @@ const SLOW: Duration = Duration::from_secs(1);
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    const NAMES: &str = "ts_index, ts_patch, index_decode, peaks_decode and tiles_decode";
+    const NAMES: &str = "ts_index, ts_patch, ts_rename, index_decode, peaks_decode and tiles_decode";
     let name = arguments.next().ok_or("which target?")?;
     let target = match name.as_str() {
         "ts_patch" => targets::ts_patch,
+        "ts_rename" => targets::ts_rename,
         "tiles_decode" => targets::tiles_decode,
         "ts_index" => targets::ts_index,
         "index_decode" => targets::index_decode,

@@ -5,7 +5,7 @@ use moviola::media::index::{self, ElementaryReader, FrameIndex, VideoCodec};
 use moviola::media::nal::prefixed::Sizes;
 use moviola::media::peaks::{Columns, Part, Pixels, Track, View, WHOLE};
 use moviola::media::tile::{Kept, MAX_TILES, Sheet, Tile, Tiles};
-use moviola::media::ts::{ContinuityCounters, CounterProfile, Patch};
+use moviola::media::ts::{ContinuityCounters, CounterProfile, Patch, Pids, ProgramFacts, Rename};
 
 /// Any bytes as a segment.
 pub fn ts_index(bytes: &[u8]) -> u64 {
@@ -127,6 +127,32 @@ pub fn ts_patch(bytes: &[u8]) -> u64 {
         | small(report.errored) << 20
         | small(report.malformed) << 24
         | small(report.stray_bytes) << 28
+}
+
+/// Any bytes as a segment of another program, told as one.
+pub fn ts_rename(bytes: &[u8]) -> u64 {
+    let from = ProgramFacts::of(bytes);
+    let pids = |it: &ProgramFacts| Pids {
+        pmt: it.pmt_pid,
+        pcr: it.pcr_pid,
+        streams: it.streams.iter().map(|it| it.pid).collect(),
+    };
+    let Ok(from) = from else { return 0 };
+    let mut to = from.clone();
+    for (stream, pid) in to.streams.iter_mut().zip(0x100..) {
+        stream.pid = pid;
+    }
+    let clock = from.streams.iter().position(|it| it.pid == from.pcr_pid);
+    (to.pmt_pid, to.pcr_pid) = (0x99, clock.map_or(0x98, |it| to.streams[it].pid));
+    let Some(rename) = Rename::new(&pids(&from), &pids(&to), &to) else { return 1 };
+    let mut renamed = bytes.to_vec();
+    rename.apply(&mut renamed);
+    assert_eq!(renamed.len(), bytes.len(), "the length stays");
+    let told = ProgramFacts::of(&renamed);
+    let Ok(profile) = CounterProfile::of(bytes) else { return 2 };
+    assert_eq!(CounterProfile::of(&renamed).ok(), Some(rename.profile(&profile)), "counters are known before");
+    3 + u64::from(told.is_ok()) + (from.streams.len() as u64).min(15) << 4
+        | (profile.pids.len() as u64).min(15) << 8
 }
 
 /// Any bytes as the kept tiles of a segment, each drawn on a sheet.

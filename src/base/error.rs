@@ -22,6 +22,8 @@ pub enum Kind {
     Forbidden,
     /// There is no such thing.
     NotFound,
+    /// There was, and there never will be again.
+    Gone,
     /// The archive has no unbroken content for what was asked.
     Holes,
     /// A segment is there but cannot be decoded.

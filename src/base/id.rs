@@ -105,6 +105,18 @@ named! {
     StreamId, "stream"
 }
 
+named! {
+    /// A recording: a clip of a stream in a file of its own.
+    RecordingId, "recording"
+}
+
+impl RecordingId {
+    /// A new one, as [`JobId::next`] makes them.
+    pub fn next(now: Timestamp) -> Self {
+        Self(JobId::next(now).0)
+    }
+}
+
 impl JobId {
     /// A new one. Those of one process differ by their count, those of another by their time.
     pub fn next(now: Timestamp) -> Self {

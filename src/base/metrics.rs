@@ -55,6 +55,10 @@ pub struct Inner {
     pub frame_warm_decoders: IntGauge,
     /// Frames asked for, by what they came from (made, decoded, warm, cold, plain).
     pub frame_reads: IntCounterVec,
+    /// Viewers' tokens of live streams that were used within the idle time.
+    pub hls_viewers: IntGauge,
+    /// Bytes of live streams held for viewers, beside their rings.
+    pub hls_bytes: IntGauge,
     /// Bytes of edges of smart cuts held in memory.
     pub cut_edge_bytes: IntGauge,
     /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
@@ -83,6 +87,13 @@ pub struct Inner {
     pub record_sync_seconds: Histogram,
     /// Gaps in recordings of live streams, by cause.
     pub record_gaps: IntCounterVec,
+    /// Recordings that run now.
+    pub recordings_running: IntGauge,
+    /// Recordings that ended, by state (done, failed, cancelled).
+    pub recordings_ended: IntCounterVec,
+    /// Segments taken away to keep within age, bytes and room, and their bytes.
+    pub retention_segments: IntCounter,
+    pub retention_bytes: IntCounter,
     /// Configured limits, by name, so that a dashboard can draw them beside the gauges.
     pub limits: GaugeVec,
     /// When the process started, in seconds since 1970.
@@ -142,6 +153,16 @@ impl Metrics {
             IntCounter::new("moviola_record_bytes_total", "Bytes of segments of live streams written")
                 .expect("constant name");
         registry.register(Box::new(record_bytes.clone())).expect("registered once");
+        let counter = |name: &str, help: &str| {
+            let metric = IntCounter::new(name, help).expect("constant name");
+            registry.register(Box::new(metric.clone())).expect("registered once");
+            metric
+        };
+        let retention_segments = counter(
+            "moviola_retention_segments_total",
+            "Segments taken away to keep within age, bytes and room",
+        );
+        let retention_bytes = counter("moviola_retention_bytes_total", "Bytes of those segments");
         let record_sync_seconds = Histogram::with_opts(
             HistogramOpts::new(
                 "moviola_record_sync_seconds",
@@ -216,6 +237,8 @@ impl Metrics {
                 "Frames asked for, by what they came from",
                 &["from"],
             ),
+            hls_viewers: gauge("moviola_hls_viewers", "Viewers' tokens used within the idle time"),
+            hls_bytes: gauge("moviola_hls_bytes", "Bytes of live streams held for viewers"),
             cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             cut_joins: counter_vec(
                 "moviola_cut_joins_total",
@@ -265,6 +288,10 @@ impl Metrics {
                 "Gaps in recordings of live streams, by cause",
                 &["cause"],
             ),
+            recordings_running: gauge("moviola_recordings_running", "Recordings that run now"),
+            recordings_ended: counter_vec("moviola_recordings_total", "Recordings that ended", &["state"]),
+            retention_segments,
+            retention_bytes,
             limits,
             start_time,
             registry,

@@ -11,5 +11,5 @@ pub mod units;
 
 pub use cancel::Token;
 pub use error::{Error, Kind, Result};
-pub use id::{Channel, JobId, Name, Quality, StreamId};
+pub use id::{Channel, JobId, Name, Quality, RecordingId, StreamId};
 pub use time::{Hour, Span, Timestamp};

@@ -1,6 +1,7 @@
 //! `moviola cut`.
 
-use super::{cut_file, output::Output, wait};
+use super::output::{Output, spinner};
+use super::{cut_file, wait};
 use crate::app;
 use crate::base::{Channel, Error, Kind, Quality, Result, Timestamp};
 use crate::config::Config;
@@ -11,7 +12,6 @@ use crate::render::cut::Coding;
 use crate::render::smart;
 use crate::render::{Ends, MAX_RANGES, Wanted, parse_range};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -62,6 +62,10 @@ enum Type {
     /// Exactly the frames asked for, encoded anew.
     #[value(alias = "mpegts")]
     Full,
+    /// The same, as MP4 where the output's name does not say another container.
+    Mp4,
+    /// The same, as WebM where the output's name does not say another container.
+    Webm,
     /// From the keyframe before the span to the one behind it; nothing is encoded.
     Copy,
     /// The segments that cover the span, byte for byte.
@@ -87,7 +91,17 @@ enum Missing {
 /// Bytes of a rough cut read at once.
 const CHUNK: u64 = 1 << 20;
 
-pub fn run(config: Config, arguments: Arguments) -> Result<()> {
+pub fn run(config: Config, mut arguments: Arguments) -> Result<()> {
+    let twin = match arguments.kind {
+        Type::Mp4 => Some(Wrapping::Mp4),
+        Type::Webm => Some(Wrapping::Webm),
+        _ => None,
+    };
+    if let Some(twin) = twin {
+        arguments.kind = Type::Full;
+        let named = arguments.output.extension().is_some_and(|it| !it.eq_ignore_ascii_case("ts"));
+        arguments.container = arguments.container.or((!named).then_some(twin));
+    }
     let Some(quality) = &arguments.quality else { return run_file(&config, &arguments) };
     let time = |name: &str, text: &Option<String>| {
         text.as_deref().map(|text| Timestamp::parse(name, text)).transpose()
@@ -117,10 +131,7 @@ pub fn run(config: Config, arguments: Arguments) -> Result<()> {
         container: container(&arguments)?,
     };
     let render = app::build(config)?;
-    let bar = ProgressBar::new_spinner();
-    if let Ok(style) = ProgressStyle::with_template("{spinner} cut {bytes}, {bytes_per_sec}, {elapsed}") {
-        bar.set_style(style);
-    }
+    let bar = spinner();
     let mut output = Output::create(&arguments.output, bar.clone())?;
     let transport = wanted.container == Container::TransportStream;
     let cut: Option<Arc<dyn ByteSource>> = match arguments.kind {
@@ -168,20 +179,27 @@ fn run_file(config: &Config, arguments: &Arguments) -> Result<()> {
         let detail = "start and end are times of an archive; a file is cut by range, in seconds";
         return Err(Error::invalid("invalid-range", "range", detail));
     }
-    if !arguments.transitions.is_empty() {
-        let detail = "transitions are made between ranges of an archive alone";
-        return Err(Error::invalid("invalid-transition", "transition", detail));
-    }
-    let coding = match arguments.kind {
-        Type::Smart => cut_file::Coding::Smart,
-        Type::Copy => cut_file::Coding::Copy,
-        Type::Full | Type::Rough => {
-            let detail = "type must be smart or copy for a file";
-            return Err(Error::invalid("invalid-type", "type", detail));
+    let ranges = cut_file::ranges(&arguments.ranges)?;
+    let transitions = transitions(&arguments.transitions, ranges.len())?;
+    let mixed = transitions.iter().any(Option::is_some);
+    let (source, output) = (Path::new(&arguments.channel), (container(arguments)?, &*arguments.output));
+    match arguments.kind {
+        Type::Smart if !mixed => cut_file::run(config, source, ranges, cut_file::Coding::Smart, output),
+        Type::Copy if mixed => {
+            let detail = "a cut of type copy encodes nothing, so that it has no transitions; use smart";
+            Err(Error::new(Kind::Unsupported, "unsupported-transition", detail).with_parameter("transition"))
         }
-    };
-    let output = (container(arguments)?, &*arguments.output);
-    cut_file::run(config, Path::new(&arguments.channel), &arguments.ranges, coding, output)
+        Type::Copy => cut_file::run(config, source, ranges, cut_file::Coding::Copy, output),
+        Type::Rough => {
+            let detail = "type must be smart, copy or full for a file";
+            Err(Error::invalid("invalid-type", "type", detail))
+        }
+        // Of a file, transitions are made where everything is encoded.
+        Type::Smart | Type::Full | Type::Mp4 | Type::Webm => {
+            let coding = if arguments.lossless { Coding::Lossless } else { Coding::Default };
+            cut_file::run_full(config, source, (ranges, transitions), coding, output)
+        }
+    }
 }
 
 fn transitions(texts: &[String], ranges: usize) -> Result<Vec<Option<Transition>>> {

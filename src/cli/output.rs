@@ -3,7 +3,7 @@
 use crate::base::{Error, Result};
 use crate::media::Sink;
 use bytes::Bytes;
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +13,15 @@ pub struct Output {
     /// The temporary name and the final one; none for standard output.
     names: Option<(PathBuf, PathBuf)>,
     progress: ProgressBar,
+}
+
+/// Shows how much is written of what nobody knows the length of.
+pub fn spinner() -> ProgressBar {
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} cut {bytes}, {bytes_per_sec}, {elapsed}") {
+        bar.set_style(style);
+    }
+    bar
 }
 
 fn fault(error: &std::io::Error) -> Error {

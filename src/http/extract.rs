@@ -1,6 +1,6 @@
 //! Strings from the wire into types, once. Path components are decoded here and nowhere else.
 
-use crate::base::{Channel, Error, JobId, Name, Quality, Result, StreamId, Timestamp};
+use crate::base::{Channel, Error, JobId, Name, Quality, RecordingId, Result, StreamId, Timestamp};
 use actix_web::HttpRequest;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use std::borrow::Cow;
@@ -51,12 +51,21 @@ impl<'a> Path<'a> {
         Name::new(what, &self.decoded(index, what)?)
     }
 
+    pub fn stream(&self, index: usize) -> Result<StreamId> {
+        StreamId::new(&self.decoded(index, "stream")?)
+    }
+
+    /// A component as it is.
+    pub fn text(&self, index: usize, what: &'static str) -> Result<String> {
+        self.decoded(index, what).map(Cow::into_owned)
+    }
+
     pub fn job(&self, index: usize) -> Result<JobId> {
         JobId::new(&self.decoded(index, "job")?)
     }
 
-    pub fn stream(&self, index: usize) -> Result<StreamId> {
-        StreamId::new(&self.decoded(index, "stream")?)
+    pub fn recording(&self, index: usize) -> Result<RecordingId> {
+        RecordingId::new(&self.decoded(index, "recording")?)
     }
 
     /// Every component from `index` on, for a file's path. What cannot name a file is not found, as the server

@@ -11,7 +11,8 @@ pub mod extract;
 mod routes;
 
 use crate::jobs::Jobs;
-use crate::live::Streams;
+use crate::live::recorder::Recordings;
+use crate::live::{Desk, Streams};
 use crate::render::Render;
 use actix_web::dev::Server;
 use actix_web::http::KeepAlive;
@@ -20,11 +21,12 @@ use actix_web::rt::net::TcpStream;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{App, FromRequest, Handler, HttpServer, Resource, Responder, Route, guard};
 use routes::{
-    analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, openapi, page, playlist,
-    segments, storyboard, streams, thumbnail, transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, openapi, page,
+    playlist, recordings, segments, stills, storyboard, streams, thumbnail, transitions, waveform,
 };
 use std::future::ready;
 use std::net::TcpListener;
+use std::sync::Arc;
 
 /// Every address there is. Those without a word on it answer GET, HEAD and OPTIONS.
 fn tree(config: &mut ServiceConfig) {
@@ -98,6 +100,35 @@ fn tree(config: &mut ServiceConfig) {
             it.route(web::post().to(streams::stop))
         }))
         .service(at("/streams/{stream}/events", streams::events))
+        .service(at("/live/{stream}/{token}/{file}", live::file))
+        .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
+            it.route(web::post().to(live::invite))
+        }))
+        .service(resource("/streams/{stream}/viewers/{token}", "DELETE, OPTIONS", |it| {
+            it.route(web::delete().to(live::revoke))
+        }))
+        .service(at("/recordings", recordings::all))
+        .service(resource("/streams/{stream}/recordings", "GET, HEAD, POST, OPTIONS", |it| {
+            it.route(reads().to(recordings::list)).route(web::post().to(recordings::start))
+        }))
+        .service(resource(
+            "/streams/{stream}/recordings/{recording}",
+            "GET, HEAD, PATCH, DELETE, OPTIONS",
+            |it| {
+                it.route(reads().to(recordings::one))
+                    .route(web::patch().to(recordings::extend))
+                    .route(web::delete().to(recordings::remove))
+            },
+        ))
+        .service(resource("/streams/{stream}/recordings/{recording}/stop", "POST, OPTIONS", |it| {
+            it.route(web::post().to(recordings::stop))
+        }))
+        .service(at("/streams/{stream}/recordings/{recording}/file", recordings::file))
+        .service(at("/gaps/{channel}/{quality}", recordings::gaps))
+        .service(at("/live/{stream}/frame.jpg", stills::jpeg))
+        .service(at("/live/{stream}/frame.png", stills::png))
+        .service(at("/live/{stream}/frame.webp", stills::webp))
+        .service(at("/live/{stream}/frame.avif", stills::avif))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))
@@ -150,19 +181,22 @@ const LAST_BYTES_SECONDS: u64 = 1;
 pub fn server(
     render: &Render,
     jobs: &Jobs,
-    streams: &Streams,
+    live: (&Streams, &Arc<Desk>, &Recordings),
     listener: TcpListener,
 ) -> std::io::Result<Server> {
     let options = render.config.http.clone();
     let grace = render.config.shutdown.grace.0;
     let data = web::Data::new(render.clone());
     let jobs = web::Data::new(jobs.clone());
-    let streams = web::Data::new(streams.clone());
+    let (streams, desk) = (web::Data::new(live.0.clone()), web::Data::from(Arc::clone(live.1)));
+    let recordings = web::Data::new(live.2.clone());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
             .app_data(jobs.clone())
             .app_data(streams.clone())
+            .app_data(desk.clone())
+            .app_data(recordings.clone())
             .wrap(from_fn(around::around))
             .configure(tree)
             .default_service(web::to(around::nothing_here))

@@ -36,8 +36,8 @@ impl WallClock {
     }
 
     /// Takes what is known of a sample: its decoding time by the (healed) clock of the media in microseconds, when it came, and
-    /// the wall time of that same moment by the source, where it tells.
-    pub fn observe(&mut self, media: i64, arrival: Timestamp, source: Option<i64>) {
+    /// the wall time that the source's clock tells, with the moment of the media it tells it of.
+    pub fn observe(&mut self, media: i64, arrival: Timestamp, source: Option<(i64, i64)>) {
         let late = arrival.micros().saturating_sub(media);
         while self.least.back().is_some_and(|(_, it)| *it >= late) {
             self.least.pop_back();
@@ -51,8 +51,8 @@ impl WallClock {
             TimeSource::Source => true,
             TimeSource::Arrival => false,
         };
-        if let Some(told) = source {
-            self.source = Some(told).filter(believed).map(|it| it - media);
+        if let Some((told, of)) = source {
+            self.source = Some(told).filter(believed).map(|it| it.saturating_sub(of));
         }
         let Some(aim) = self.source.or_else(|| self.least.front().map(|(_, late)| *late)) else { return };
         let Some(offset) = self.offset else {
@@ -99,7 +99,7 @@ mod tests {
             let truth = NOW + number * FRAME;
             let media = number * FRAME + number * FRAME / 1_000_000 * ppm;
             let late = 20_000 + (number * 7_919 % 997) * jitter / 997;
-            clock.observe(media, Timestamp::from_micros(truth + late), source(truth));
+            clock.observe(media, Timestamp::from_micros(truth + late), source(truth).map(|it| (it, media)));
             let told = clock.time(media).micros();
             assert!(told > last, "time goes on");
             last = told;
@@ -144,7 +144,7 @@ mod tests {
         let mut steps = Vec::new();
         for number in 0..25 * 120 {
             let truth = NOW + number * FRAME;
-            let source = (number > 250).then_some(truth);
+            let source = (number > 250).then_some((truth, number * FRAME));
             clock.observe(number * FRAME, Timestamp::from_micros(truth + 500_000), source);
             let told = clock.time(number * FRAME).micros();
             if last != i64::MIN {

@@ -5,22 +5,27 @@
 
 pub mod archive;
 mod clock;
+mod desk;
 mod events;
 mod guard;
 mod heal;
+pub mod hls;
 mod open;
 mod push;
+pub mod recorder;
 pub mod retention;
 pub mod ring;
 mod settings;
 mod source;
 mod stats;
+pub mod still;
 mod store;
 mod stream;
 mod streams;
 mod supervise;
 mod worker;
 
+pub use desk::{Desk, Wanted};
 pub use events::{Event, Events};
 pub use guard::Guard;
 pub use push::Sender;
@@ -49,6 +54,8 @@ pub struct Parts {
     /// Of each one's ring.
     pub ring: RingLimits,
     pub budgets: Budgets,
+    /// How each is handed out to viewers.
+    pub viewers: hls::Options,
     pub policy: Policy,
     pub guard: Guard,
     /// Where pushes over RTMP and SRT are waited for.

@@ -6,6 +6,7 @@ use crate::archive::Root;
 use crate::base::time::{Clock, TimeBase};
 use crate::base::{Error, Kind, Result, Timestamp, Token};
 use crate::media::live::{Demuxer, Input, Packet, Remote};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,9 +28,11 @@ struct Film {
     pace: bool,
     /// Added to the file's times in this round, in microseconds.
     shift: i64,
-    /// Of this round, unshifted.
+    /// Where this round's pictures begin and end, in microseconds with the shift.
     first: Option<i64>,
     end: i64,
+    /// Where each track's last packet ends.
+    ends: BTreeMap<usize, i64>,
     /// When the first sample was shown, and its media time.
     begun: Option<(Timestamp, i64)>,
 }
@@ -129,6 +132,7 @@ fn film(job: &Job<'_>, address: &Address) -> Result<Opened> {
         shift: 0,
         first: None,
         end: i64::MIN,
+        ends: BTreeMap::new(),
         begun: None,
     };
     Ok(Opened { demuxer, film: Some(film) })
@@ -167,11 +171,28 @@ impl Opened {
         self.film.as_ref().map_or(0, |it| TimeBase::MICROS.rescale(it.shift, base))
     }
 
-    /// Notes where a packet lies in its file.
-    pub fn note(&mut self, base: TimeBase, at: Option<i64>, duration: i64) {
-        let (Some(film), Some(at)) = (&mut self.film, at) else { return };
-        film.first.get_or_insert(base.micros(at));
-        film.end = film.end.max(base.micros(at.saturating_add(duration.max(0))));
+    /// Whether a packet is to go on. Rounds join where their pictures do; sound that reaches over the join is heard once.
+    pub fn admits(
+        &mut self,
+        track: usize,
+        video: bool,
+        base: TimeBase,
+        at: Option<i64>,
+        duration: i64,
+    ) -> bool {
+        /// Times are rounded between bases.
+        const ROUNDING: i64 = 1_000;
+        let (Some(film), Some(at)) = (&mut self.film, at) else { return true };
+        let end = base.micros(at.saturating_add(duration.max(0)));
+        let at = base.micros(at);
+        if video {
+            film.first.get_or_insert(at);
+            film.end = film.end.max(end);
+        } else if film.ends.get(&track).is_some_and(|it| at < *it - ROUNDING) {
+            return false;
+        }
+        film.ends.insert(track, end);
+        true
     }
 
     pub fn is_paced(&self) -> bool {

@@ -1,11 +1,15 @@
 //! One stream: its settings, its machine, and the thread that follows its source.
 
+use super::archive::Target;
+use super::desk::Wanted;
 use super::events::{Event, Events};
+use super::hls::Hls;
 use super::push::{self, Sender};
 use super::ring::{Epoch, Ring};
-use super::settings::Settings;
+use super::settings::{Record, Settings};
 use super::source::{Push, Source};
 use super::stats::{Figures, Stats};
+use super::still::Stills;
 use super::supervise::{Action, Fault, Machine, State};
 use super::worker::{self, Job};
 use super::{Parts, redacted};
@@ -29,6 +33,8 @@ pub(super) struct Shared {
 pub struct Stream {
     pub id: StreamId,
     pub ring: Arc<Ring>,
+    /// What viewers get of it.
+    pub hls: Hls,
     settings: RwLock<Arc<Settings>>,
     /// Locked before `token`, and that before `pushed`.
     machine: Mutex<Machine>,
@@ -38,6 +44,8 @@ pub struct Stream {
     /// The reading end of what somebody sends, until a run takes it.
     pushed: Mutex<Option<push::Receiver>>,
     publishing: Mutex<()>,
+    /// Pictures of it made lately.
+    pub stills: Stills,
     changes: watch::Sender<u64>,
     shared: Arc<Shared>,
 }
@@ -85,15 +93,19 @@ impl Stream {
     pub(super) fn over(id: StreamId, settings: Settings, ring: Arc<Ring>, shared: Arc<Shared>) -> Arc<Self> {
         let mut machine = Machine::new(shared.parts.policy, shared.parts.clock.now());
         set(&mut machine, &settings);
+        let hls = Hls::new(Arc::clone(&ring), shared.parts.viewers.clone());
+        hls.set_orientation(settings.orientation);
         Arc::new(Self {
             id,
             ring,
+            hls,
             settings: RwLock::new(Arc::new(settings)),
             machine: Mutex::new(machine),
             stats: Stats::default(),
             token: Mutex::new(shared.stop.child()),
             pushed: Mutex::default(),
             publishing: Mutex::default(),
+            stills: Stills::default(),
             changes: watch::Sender::new(0),
             shared,
         })
@@ -101,6 +113,15 @@ impl Stream {
 
     pub fn settings(&self) -> Arc<Settings> {
         Arc::clone(&self.settings.read())
+    }
+
+    /// Where it is to be recorded, if it is.
+    pub fn to_record(&self) -> Option<Wanted> {
+        let settings = self.settings();
+        let Record { channel, quality } = settings.record.clone()?;
+        let rule = settings.retention;
+        let (stream, ring) = (self.id.clone(), Arc::clone(&self.ring));
+        Some(Wanted { stream, ring, target: Target { channel, quality }, rule })
     }
 
     /// Somebody watches: a stream that nobody watched begins, and stays as long as this is said now and then.
@@ -121,11 +142,13 @@ impl Stream {
 
     /// Ends it until it is started.
     pub fn stop(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
     /// Ends it for good.
     pub(super) fn end(self: &Arc<Self>) {
+        self.hls.revoke_all();
         self.step(|machine, now| machine.stop("stopped", now));
     }
 
@@ -137,6 +160,7 @@ impl Stream {
     pub(super) fn change(self: &Arc<Self>, settings: Settings, again: bool) {
         let before = std::mem::replace(&mut *self.settings.write(), Arc::new(settings));
         let now = self.settings();
+        self.hls.set_orientation(now.orientation);
         let other = before.source != now.source || before.options != now.options || before.audio != now.audio;
         self.step(|machine, time| {
             set(machine, &now);
@@ -304,6 +328,7 @@ impl Stream {
                 });
             },
             epoch: &|epoch: &Epoch| {
+                self.hls.set_bursty_input(self.figures().format.starts_with("hls"));
                 self.tell("epoch", json!({ "epoch": epoch.number, "cause": epoch.cause }))
             },
         })
@@ -360,6 +385,7 @@ impl Stream {
             "drops": figures.drops,
             "mended": figures.mended,
             "restarts": status.restarts,
+            "viewers": self.hls.usage(std::time::Instant::now()).0,
             "ring_bytes": self.ring.bytes().0,
             "ring_seconds": self.ring.span() as f64 / 1e6,
         });

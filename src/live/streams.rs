@@ -1,6 +1,7 @@
 //! The streams there are, by their names: set up, kept, changed while they run.
 
 use super::events::Events;
+use super::hls;
 use super::ring::{Ring, RingLimits};
 use super::settings::Settings;
 use super::source::{Options, Push, Source};
@@ -36,6 +37,7 @@ impl Default for Parts {
             most: 1000,
             ring: RingLimits { micros: 60 * SECOND, bytes: 128 << 20 },
             budgets: Budgets { connect: seconds(5), first_frame: seconds(15), stall: seconds(10) },
+            viewers: hls::Options::default(),
             policy: Policy::default(),
             guard: Guard::default(),
             listen: std::net::IpAddr::from([127, 0, 0, 1]),

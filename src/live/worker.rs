@@ -58,8 +58,8 @@ pub(super) fn run(job: Job<'_>) -> Error {
 struct Payload {
     raw: Raw,
     arrival: Timestamp,
-    /// The wall time of its decoding by the source's clock.
-    source: Option<i64>,
+    /// The wall time it is shown at by the source's clock.
+    told: Option<i64>,
 }
 
 struct Run<'a> {
@@ -68,6 +68,7 @@ struct Run<'a> {
     intake: Intake,
     healer: Healer<Payload>,
     bases: Vec<TimeBase>,
+    kinds: Vec<TrackKind>,
     clock: WallClock,
     /// Each track's index in the epoch.
     places: Vec<Option<usize>>,
@@ -93,6 +94,7 @@ impl<'a> Run<'a> {
         let limit = Instant::now() + job.budgets.first_frame;
         Ok(Self {
             healer: Healer::new(&shapes, job.cause),
+            kinds: tracks.iter().map(|it| it.kind).collect(),
             bases: tracks.iter().map(|it| it.time_base).collect(),
             clock: WallClock::new(choice),
             places: vec![None; tracks.len()],
@@ -154,10 +156,10 @@ impl<'a> Run<'a> {
             let start = self.source.realtime_start()?;
             Some(start.saturating_add(base.micros(raw.pts?)))
         });
-        // It tells when the picture is shown.
-        let source =
-            told.map(|it| it - base.micros(pts.unwrap_or(0).saturating_sub(dts.or(pts).unwrap_or(0))));
-        self.source.note(base, raw.dts.or(raw.pts), raw.duration);
+        let video = self.kinds[raw.track] == TrackKind::Video;
+        if !self.source.admits(raw.track, video, base, dts.or(pts), raw.duration) {
+            return Ok(());
+        }
         self.source.pace(base.micros(dts.or(pts).unwrap_or(0)), self.job.clock, self.job.token)?;
         let arrival = if self.source.is_paced() { self.job.clock.now() } else { arrival };
         let times = Times {
@@ -168,7 +170,7 @@ impl<'a> Run<'a> {
             key: raw.key,
             arrival: arrival.micros(),
         };
-        let outcome = self.healer.take(times, Payload { raw, arrival, source });
+        let outcome = self.healer.take(times, Payload { raw, arrival, told });
         if let Some(why) = outcome.dropped {
             self.job.stats.dropped(why);
         }
@@ -240,11 +242,12 @@ impl<'a> Run<'a> {
             self.begun = true;
         }
         let base = self.bases[healed.track];
-        let Payload { raw, arrival, source } = healed.payload;
-        let video = self.tracks.first().is_some_and(|it| it.kind == TrackKind::Video) && healed.track == 0;
+        let Payload { raw, arrival, told } = healed.payload;
+        let video = self.kinds[healed.track] == TrackKind::Video;
         let media = base.micros(healed.dts);
         if video {
-            self.clock.observe(media, arrival, source);
+            let told = told.map(|it| (it, base.micros(healed.pts)));
+            self.clock.observe(media, arrival, told);
         }
         let Some(track) = self.places[healed.track] else {
             self.job.stats.dropped("unknown-track");

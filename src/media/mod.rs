@@ -26,6 +26,8 @@ pub mod timeline;
 pub mod ts;
 pub mod waveform;
 
+pub use ffi::{give_back, share_heaps};
+
 use crate::base::{Result, Timestamp};
 use bytes::Bytes;
 use std::path::PathBuf;

@@ -86,14 +86,23 @@ pub fn aac(track: &AudioTrack) -> Result<Vec<u8>, Refused> {
     if track.samples_per_frame != 1024 {
         return Err("AAC with several blocks in a frame");
     }
-    let rate = AAC_RATES.iter().position(|it| *it == track.sample_rate).ok_or("AAC of an unknown rate")?;
-    let channels = match track.channels {
-        it @ 1..=6 => it,
+    if !AAC_RATES.contains(&track.sample_rate) {
+        return Err("AAC of an unknown rate");
+    }
+    let channels = "AAC that tells its channels inside its frames";
+    aac_config(track.object_type, track.sample_rate, track.channels.into()).ok_or(channels)
+}
+
+/// AudioSpecificConfig( ) of this object type, rate and number of channels; `None` where the latter need more words.
+pub fn aac_config(object: u8, rate: u32, channels: u32) -> Option<Vec<u8>> {
+    let rate = AAC_RATES.iter().position(|it| *it == rate)?;
+    let channels = match channels {
+        it @ 1..=6 => it as u16,
         8 => 7,
-        _ => return Err("AAC that tells its channels inside its frames"),
+        _ => return None,
     };
-    let bits = u16::from(track.object_type) << 11 | (rate as u16) << 7 | u16::from(channels) << 3;
-    Ok(bits.to_be_bytes().to_vec())
+    let bits = u16::from(object) << 11 | (rate as u16) << 7 | channels << 3;
+    Some(bits.to_be_bytes().to_vec())
 }
 
 /// The same of AAC in ADTS whose header (ISO/IEC 14496-3 §1.A.3.2.1) is this; `None` where it tells its channels inside

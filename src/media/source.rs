@@ -32,6 +32,16 @@ fn open_as(path: &Path, transport: bool, token: &Token) -> Result<Demuxer> {
     Demuxer::open(Input { reader: Box::new(file), format, probe: !transport }, token)
 }
 
+/// Where a long file is read from: known from its index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entry {
+    /// Time of the file's first picture, in ticks of the video's time base.
+    pub first: i64,
+    /// A place from which the first wanted picture can be decoded: its time, and its byte where times are not searched.
+    /// `None` is the file's start.
+    pub place: Option<(i64, Option<u64>)>,
+}
+
 /// The packets of a clip's picture and sound, in file order, with the clip's anchor found beforehand.
 pub struct ClipReader {
     pub demuxer: Demuxer,
@@ -53,7 +63,31 @@ pub enum Want {
 
 impl ClipReader {
     pub fn open(clip: &Clip, want: Want, token: &Token) -> Result<Self> {
-        let mut demuxer = open(&clip.path, token)?;
+        Self::of(open(&clip.path, token)?, clip, want)
+    }
+
+    /// Opens a clip that is a file of any kind, at `entry`.
+    pub fn open_at(clip: &Clip, entry: Entry, want: Want, token: &Token) -> Result<Self> {
+        let again = || Self::of(open_probed(&clip.path, token)?, clip, want);
+        let mut reader = again()?;
+        if let (Some((stamp, byte)), Some(stream)) = (entry.place, &reader.video) {
+            let sought = match byte {
+                Some(byte) => reader.demuxer.seek_bytes(byte),
+                None => reader.demuxer.seek(stream.index, stamp),
+            };
+            reader.pending.clear();
+            // A container that cannot be searched is read from its start.
+            if sought.is_err() {
+                reader = again()?;
+            }
+        }
+        if let Some(stream) = &reader.video {
+            reader.anchor = Some(Anchor { wall: clip.start, ticks: entry.first, base: stream.time_base });
+        }
+        Ok(reader)
+    }
+
+    fn of(mut demuxer: Demuxer, clip: &Clip, want: Want) -> Result<Self> {
         let video = demuxer.best(StreamKind::Video);
         let audio = if want == Want::Both { demuxer.best(StreamKind::Audio) } else { None };
         let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|it| it.index).collect();

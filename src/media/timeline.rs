@@ -75,10 +75,11 @@ impl Joiner {
     }
 
     /// The output time of the clip's first frame, in ticks of the joiner's base. `joined` says that the archive has
-    /// nothing missing between this clip and the one before; `content_end` is where the last picture before it ends.
+    /// nothing missing between this clip and the one before; `content_end` is where the last picture before it ends, or
+    /// where the first clip lies.
     pub fn place(&mut self, anchor: Anchor, joined: bool, content_end: i64) -> i64 {
         let at = match self.last {
-            None => 0,
+            None => content_end,
             Some((before, offset)) => {
                 let run = wrapped_difference(anchor.ticks, before.ticks);
                 let on_wall = anchor.wall - before.wall;

@@ -2,5 +2,6 @@
 
 pub mod hls;
 pub mod iframes;
+pub mod low_latency;
 pub mod storyboard;
 mod url;

@@ -63,6 +63,7 @@ pub(super) fn cut_source(archive: &Archive, selection: &Selection) -> Result<Cut
             matches!(selection.items.first(), Some(Item::Hole(_))),
             matches!(selection.items.last(), Some(Item::Hole(_) | Item::Break(_))),
         ),
+        entry: None,
         after: last.map(|it| segment_after(archive, it)).transpose()?.flatten().map(|it| clip(archive, &it)),
     })
 }

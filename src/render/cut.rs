@@ -6,7 +6,7 @@ use crate::archive::Selection;
 use crate::base::{Result, Span, Token};
 use crate::media::Sink;
 use crate::media::cut::transition::{Description, transitions};
-use crate::media::cut::{CutSummary, FullCut, FullCutOptions, full};
+use crate::media::cut::{Container, CutSummary, FullCut, FullCutOptions, full};
 use crate::pool::{Lane, Ticket};
 
 /// How a full cut is coded.
@@ -20,6 +20,24 @@ pub enum Coding {
 
 /// The encoders gain little from more threads, and hold frames for each.
 const MAX_ENCODER_THREADS: usize = 8;
+
+/// How a full cut is encoded into `container`, by so many threads.
+pub fn options(
+    config: &crate::config::Cut,
+    coding: Coding,
+    container: Container,
+    threads: usize,
+) -> FullCutOptions {
+    FullCutOptions {
+        preset: config.preset.clone(),
+        crf: if coding == Coding::Lossless { 0 } else { config.crf },
+        audio_bit_rate: config.audio_bitrate.into(),
+        encoder_threads: threads.min(MAX_ENCODER_THREADS),
+        container,
+        vp9_speed: config.webm_speed,
+        vp9_crf: config.webm_crf,
+    }
+}
 
 /// What the archive has for each range of a full cut.
 #[derive(Debug)]
@@ -97,15 +115,7 @@ impl Render {
             };
             // Seats nobody needs now become encoder threads; they are given back when the cut is done.
             let lent = render.pool.seats(Lane::Batch).borrow_idle(MAX_ENCODER_THREADS - 1);
-            let options = FullCutOptions {
-                preset: config.preset.clone(),
-                crf: if coding == Coding::Lossless { 0 } else { config.crf },
-                audio_bit_rate: config.audio_bitrate.into(),
-                encoder_threads: 1 + lent.count(),
-                container: wanted.container,
-                vp9_speed: config.webm_speed,
-                vp9_crf: config.webm_crf,
-            };
+            let options = options(config, coding, wanted.container, 1 + lent.count());
             deliver(&mut |sink| {
                 let summary = full(&cut, &options, &token, sink)?;
                 render.metrics.media_decoded.with_label_values(&["cut"]).inc_by(summary.decoded);

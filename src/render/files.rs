@@ -51,7 +51,7 @@ pub struct StoredFile {
 }
 
 impl StoredFile {
-    fn new(open: OpenFile) -> Result<Self> {
+    pub fn new(open: OpenFile) -> Result<Self> {
         let facts = open.file.metadata().map_err(|fault| Error::io("the file cannot be read", &fault))?;
         // Size, time to the nanosecond and inode: a file written anew gets another even within a clock tick.
         let tag = format!("{:x}-{:x}{:08x}-{:x}", open.len, facts.mtime(), facts.mtime_nsec(), facts.ino());

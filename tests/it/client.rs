@@ -4,12 +4,14 @@
 use base64::Engine;
 use moviola::app::{App, Stopper};
 use moviola::config::Config;
+use moviola::live::{Desk, Streams};
 use moviola::render::Render;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub struct Server {
@@ -17,7 +19,8 @@ pub struct Server {
     _archive: tempfile::TempDir,
     pub address: SocketAddr,
     pub render: Render,
-    pub streams: moviola::live::Streams,
+    pub streams: Streams,
+    pub desk: Arc<Desk>,
     stopper: Stopper,
     thread: Option<std::thread::JoinHandle<()>>,
     agent: ureq::Agent,
@@ -72,12 +75,12 @@ impl Server {
         set(&mut config);
         let app = App::new(config).expect("a server");
         let (address, render, stopper) = (app.address(), app.render().clone(), app.stopper());
-        let streams = app.streams().clone();
+        let (streams, desk) = (app.streams().clone(), Arc::clone(app.desk()));
         let run = move || app.run().expect("a clean stop");
         let thread = std::thread::Builder::new().name("server".into()).spawn(run).expect("a thread");
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).max_redirects(0).build().into();
-        Self { _archive: archive, address, render, streams, stopper, thread: Some(thread), agent }
+        Self { _archive: archive, address, render, streams, desk, stopper, thread: Some(thread), agent }
     }
 
     pub fn get(&self, target: &str) -> Answer {

@@ -26,7 +26,7 @@ fn between(from: i64, to: i64) -> Vec<u32> {
 }
 
 /// How many samples `part` lies later than where it is in `whole` from sample `at` on.
-fn shift(whole: &[f32], at: usize, part: &[f32]) -> i64 {
+pub fn shift(whole: &[f32], at: usize, part: &[f32]) -> i64 {
     let error = |shift: i64| -> f32 {
         let from = (at as i64 - shift) as usize;
         part.iter().zip(&whole[from..]).map(|(a, b)| (a - b) * (a - b)).sum()

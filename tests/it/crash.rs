@@ -16,13 +16,13 @@ use std::time::{Duration, Instant};
 
 const SIGKILL: i32 = 9;
 /// Far longer than anything here takes; only a test that has already failed waits for it.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Between two looks at a program or at what it writes: short against a segment's making, and leaves it the processor.
-const GLANCE: Duration = Duration::from_millis(1);
+pub const GLANCE: Duration = Duration::from_millis(1);
 
 /// A child that does not outlive its test.
-struct Program(Child);
+pub struct Program(pub Child);
 
 impl Program {
     fn start(arguments: &[&str], archive: &Path) -> Self {
@@ -31,7 +31,7 @@ impl Program {
 
     /// Starts it by another program.
     #[allow(clippy::disallowed_methods)] // The rule against processes is about the server; this test is about one.
-    fn start_by(command: &[&str], arguments: &[&str], archive: &Path) -> Self {
+    pub fn start_by(command: &[&str], arguments: &[&str], archive: &Path) -> Self {
         let child = Command::new(command[0])
             .args(&command[1..])
             .args(arguments)
@@ -42,12 +42,12 @@ impl Program {
         Self(child.expect("the program"))
     }
 
-    fn signal(&self, signal: rustix::process::Signal) {
+    pub fn signal(&self, signal: rustix::process::Signal) {
         let id = rustix::process::Pid::from_child(&self.0);
         rustix::process::kill_process(id, signal).expect("a signal");
     }
 
-    fn end(&mut self) -> ExitStatus {
+    pub fn end(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.0.try_wait().expect("a status") {
@@ -67,7 +67,7 @@ impl Drop for Program {
 }
 
 /// All files below a folder, hidden ones too; what vanishes on the way is left out.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
@@ -79,19 +79,19 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn name(path: &Path) -> &str {
+pub fn name(path: &Path) -> &str {
     path.file_name().and_then(|name| name.to_str()).expect("a name")
 }
 
-fn hidden(path: &Path) -> bool {
+pub fn hidden(path: &Path) -> bool {
     name(path).starts_with('.')
 }
 
-fn hidden_of(files: &[PathBuf]) -> usize {
+pub fn hidden_of(files: &[PathBuf]) -> usize {
     files.iter().filter(|path| hidden(path)).count()
 }
 
-fn visible_of(files: &[PathBuf]) -> usize {
+pub fn visible_of(files: &[PathBuf]) -> usize {
     files.len() - hidden_of(files)
 }
 
@@ -129,7 +129,7 @@ fn whatever_the_moment_of_a_kill_no_half_segment_is_visible() {
 }
 
 /// Every visible file is what its name says; what else is there goes in a sweep.
-fn judge(archive: &Path) {
+pub fn judge(archive: &Path) {
     let left = files(archive);
     for path in left.iter().filter(|path| !hidden(path)) {
         let hash = Sha256::digest(std::fs::read(path).expect("a segment"));

@@ -1,6 +1,7 @@
 //! Cuts of single files by the command, in every kind of container, on sources with bar codes.
 #![allow(clippy::disallowed_methods)]
 
+use crate::containers::shift;
 use crate::judge::{self, Judge};
 use crate::media::FPS;
 use moviola::base::{Timestamp, Token};
@@ -167,6 +168,132 @@ fn a_copy_reaches_outward_and_encodes_nothing() {
 }
 
 #[test]
+fn files_are_encoded_whole_and_mixed() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = stream(folder.path());
+    let heard = judge.sound(&stream);
+    let movie = remade(&stream, "source.mp4", &["-c", "copy"]).expect("a movie");
+    let matroska = remade(&stream, "source.mkv", &["-c", "copy"]).expect("a file");
+    for (source, kind, extension) in [
+        (&stream, "mpegts", "mkv"),
+        (&movie, "full", "ts"),
+        (&matroska, "full", "mp4"),
+        (&stream, "mp4", "mp4"),
+    ] {
+        let what = format!("{} to {extension}", source.display());
+        // The first range is sought, and the sound of it is no silence.
+        let cut = run(source, &["3.2,3.9", "0.5,1.5"], &["--type", kind], extension).expect(&what);
+        assert_eq!(judge.numbers(&cut.path), (96..117).chain(15..45).collect::<Vec<u32>>(), "{what}");
+        assert_eq!(counts(&cut.said), (51, 51), "{what}: {}", cut.said);
+        assert!(cut.said.contains("1.700 s"), "{what}: {}", cut.said);
+        assert_eq!(judge.complaints(&cut.path), "", "{what}");
+        let sound = if extension == "ts" { judge.sound(&cut.path) } else { judge.plain_sound(&cut.path) };
+        // The priming of AAC comes before the first picture; MP4 hides it.
+        let starts = ["v", "a"].map(|it| judge.times(&cut.path, it)[0].0);
+        let lead = if extension == "mkv" { ((starts[0] - starts[1]) * 48_000.0).round() as usize } else { 0 };
+        let off = shift(&heard, 96 * 1600 + 1024, &sound[lead + 1024..lead + 20 * 1600]);
+        // Sources tell milliseconds: edit lists of MP4, and all of Matroska.
+        assert!(off.abs() <= 48, "{what}: the sound is {off} samples off");
+        let mixed = run(source, &["0.5,2.5", "3,4"], &["--transition", "fade,0.5"], extension).expect(&what);
+        let numbers = judge.numbers(&mixed.path);
+        assert_eq!(counts(&mixed.said), (75, 75), "{what}: {}", mixed.said);
+        let alone: Vec<u32> = numbers[..45].iter().chain(&numbers[60..]).copied().collect();
+        assert_eq!(alone, (15..60).chain(105..120).collect::<Vec<u32>>(), "{what}");
+        assert_eq!(judge.complaints(&mixed.path), "", "{what}");
+    }
+}
+
+#[test]
+fn a_turned_movie_stays_turned() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = stream(folder.path());
+    let turned = ["-c", "copy", "-metadata:s:v:0", "rotate=90"];
+    let movie = remade(&stream, "turned.mp4", &turned).expect("a movie");
+    let entry = "stream_side_data=rotation";
+    let wanted = judge.values(&movie, entry);
+    if wanted.is_empty() {
+        return println!("skipped: this ffmpeg turns nothing by rotate");
+    }
+    for kind in ["smart", "full"] {
+        let cut = run(&movie, &["0.5,1"], &["--type", kind], "mp4").expect("a cut");
+        assert_eq!(judge.values(&cut.path, entry), wanted, "{kind}");
+        let lost = run(&movie, &["0.5,1"], &["--type", kind], "mkv").expect("a cut");
+        assert!(lost.said.contains("that the pictures are turned by"), "{kind}: {}", lost.said);
+    }
+}
+
+#[test]
+fn the_opacity_of_pictures_is_kept_or_refused() {
+    if judge::ffmpeg().is_none() {
+        return println!("skipped: there is no ffmpeg to judge");
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = stream(folder.path());
+    let gop = GOP.to_string();
+    let options = ["-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p", "-deadline", "realtime", "-cpu-used", "8"];
+    let options = [&options[..], &["-g", &gop, "-auto-alt-ref", "0", "-an", "-frames:v", "60"]].concat();
+    let Some(web) = remade(&stream, "opaque.webm", &options) else { return println!("skipped: no encoder") };
+    // Pictures with an opacity, by the decoder that knows it.
+    let opacity = |file: &Path| -> usize {
+        let run = Command::new("ffmpeg")
+            .args(["-v", "error", "-c:v", "libvpx-vp9", "-i"])
+            .arg(file)
+            .args(["-vf", "alphaextract", "-fps_mode", "passthrough", "-f", "framemd5", "-"])
+            .output()
+            .expect("the judge runs");
+        String::from_utf8_lossy(&run.stdout).lines().filter(|line| !line.starts_with('#')).count()
+    };
+    assert_eq!(opacity(&web), 60);
+    let copy = run(&web, &["1,2"], &[], "webm").expect("from keyframe to the end");
+    assert_eq!((opacity(&copy.path), counts(&copy.said)), (30, (30, 0)));
+    for (ranges, more, extension) in
+        [(&["0.5,1.5"][..], &[][..], "webm"), (&["1,2"], &[], "mp4"), (&["1,2"], &["--type", "copy"], "mp4")]
+    {
+        let said = run(&web, ranges, more, extension).map(|it| it.said).expect_err("no cut");
+        assert!(said.contains("transparent"), "{said}");
+    }
+    let full = run(&web, &["0.5,1.5"], &["--type", "full"], "mp4").expect("a cut");
+    assert!(full.said.contains("transparency of the pictures is left out"), "{}", full.said);
+}
+
+#[test]
+fn subtitles_keep_to_their_pictures() {
+    let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
+    let folder = tempfile::tempdir().expect("a folder");
+    let stream = stream(folder.path());
+    let cues = "1\n00:00:00,500 --> 00:00:01,700\nearly\n\n2\n00:00:02,000 --> 00:00:03,500\nlate\n";
+    let text = folder.path().join("cues.srt");
+    std::fs::write(&text, cues).expect("a file");
+    let text = text.to_str().expect("a name");
+    let source = folder.path().join("titled.mkv");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(&stream)
+        .args(["-i", text, "-map", "0:v", "-map", "0:a", "-map", "1", "-c", "copy", "-c:s", "srt"])
+        .arg(&source)
+        .status();
+    assert!(made.is_ok_and(|it| it.success()));
+    // The end of one cue, all of the other, and the end of the first once more: cues are far behind what was read last.
+    let cut = run(&source, &["1.2,2.2", "2.5,4", "1,1.5"], &[], "mkv").expect("a cut");
+    // From the first picture on, and how long.
+    let cues = |file: &Path| -> Vec<(f64, f64)> {
+        let first = judge.times(file, "v").iter().map(|it| it.0).fold(f64::MAX, f64::min);
+        let cue = |it: &(f64, Option<f64>)| (it.0 - first, it.1.expect("Matroska tells it"));
+        judge.times(file, "s").iter().map(cue).collect()
+    };
+    let told = cues(&source);
+    let ends = told.iter().map(|it| it.0 + it.1).collect::<Vec<f64>>();
+    let (early, late) = (told[0].0, told[1].0);
+    let wanted = [(0.0, ends[0] - 1.2), (late - 1.2, 2.2 - late), (1.0, ends[1] - 2.5), (2.5, 0.5)];
+    assert!((early - 0.5).abs() < 0.05 && (late - 2.0).abs() < 0.05, "{told:?}");
+    let found = cues(&cut.path);
+    let near = |(a, b): (&(f64, f64), &(f64, f64))| (a.0 - b.0).abs() < 0.002 && (a.1 - b.1).abs() < 0.002;
+    assert!(found.len() == 4 && found.iter().zip(&wanted).all(near), "{found:?} instead of {wanted:?}");
+}
+
+#[test]
 fn the_index_of_a_movie_comes_first() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
     let folder = tempfile::tempdir().expect("a folder");
@@ -219,6 +346,9 @@ fn what_cannot_be_done_is_said() {
         (&["7,8"], &[], "ts", "behind the file's last picture"),
         (&["a"], &[], "ts", "START,END"),
         (&["1,2"], &["--type", "rough"], "ts", "type must be"),
+        (&["1,2", "3,4"], &["--type", "copy", "--transition", "fade,0.5"], "ts", "encodes nothing"),
+        (&["1,1.2", "3,4"], &["--transition", "fade,0.5"], "ts", "range 1 has 6 frames"),
+        (&["1,2"], &["--transition", "fade,0.5"], "ts", "Too many transitions"),
         (&["1,2"], &[], "avi", "must end in"),
         (&["1,2"], &[], "webm", "cannot hold h264"),
     ] {

@@ -32,7 +32,7 @@ function ThemeSwitch() {
 }
 
 export function App() {
-  const { parts, query } = useRoute();
+  const { parts, query, key } = useRoute();
   const [sheet, setSheet] = useState(false);
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
@@ -79,9 +79,9 @@ export function App() {
         </div>
       </header>
       <main id="main" tabIndex={-1} class={editing ? "editing" : ""}>
-        <Fence name="This page" key={editing ? `${parts[1]}/${parts[2]}` : page}>
+        <Fence name="This page" key={editing ? key : page}>
           {editing ? (
-            <Editor key={parts[1]!} channel={parts[1]!} quality={parts[2]!} query={query} />
+            <Editor channel={parts[1]!} quality={parts[2]!} query={query} />
           ) : page === "" ? (
             <Channels />
           ) : page === "live" ? (

@@ -30,6 +30,8 @@ pub enum Cache {
     /// Keep it for a day without asking: what is at this address does not change. Not for longer, since an archive's keeper
     /// may still take something away.
     Settled,
+    /// Keep it for a moment: who asks for the same now gets the same.
+    Briefly,
     /// Keep it for good: its address tells its content.
     Forever,
     /// Never keep it: metrics, health, errors.
@@ -41,6 +43,7 @@ impl Cache {
         let value = match self {
             Self::Revalidate => "no-cache",
             Self::Settled => "public, max-age=86400, immutable",
+            Self::Briefly => "public, max-age=2",
             Self::Forever => "public, max-age=31536000, immutable",
             Self::Never => "no-store",
         };

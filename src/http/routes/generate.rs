@@ -84,7 +84,7 @@ fn spans(body: &[u8]) -> Result<BTreeMap<String, Span>> {
     asked.into_iter().map(span).collect()
 }
 
-fn insert(answer: &mut HttpResponse, (name, value): (header::HeaderName, String)) {
+pub(super) fn insert(answer: &mut HttpResponse, (name, value): (header::HeaderName, String)) {
     if let Ok(value) = header::HeaderValue::from_str(&value) {
         answer.headers_mut().insert(name, value);
     }
@@ -97,7 +97,7 @@ fn prefers_async(request: &HttpRequest) -> bool {
     words.any(|word| word.trim().eq_ignore_ascii_case("respond-async"))
 }
 
-async fn read(payload: web::Payload) -> Result<web::Bytes> {
+pub(super) async fn read(payload: web::Payload) -> Result<web::Bytes> {
     match payload.to_bytes_limited(MAX_BODY).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(fault)) => {

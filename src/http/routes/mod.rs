@@ -9,11 +9,14 @@ pub mod frame;
 pub mod generate;
 pub mod health;
 pub mod jobs;
+pub mod live;
 pub mod metrics;
 pub mod openapi;
 pub mod page;
 pub mod playlist;
+pub mod recordings;
 pub mod segments;
+pub mod stills;
 pub mod storyboard;
 pub mod streams;
 pub mod thumbnail;
@@ -26,6 +29,8 @@ use actix_web::{HttpRequest, HttpResponse, web};
 type App = web::Data<crate::render::Render>;
 type Jobs = web::Data<crate::jobs::Jobs>;
 type Streams = web::Data<crate::live::Streams>;
+type Desk = web::Data<crate::live::Desk>;
+type Recordings = web::Data<crate::live::recorder::Recordings>;
 type Answer = Result<HttpResponse, Problem>;
 
 fn is_head(request: &HttpRequest) -> bool {

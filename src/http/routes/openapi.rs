@@ -1,8 +1,8 @@
 //! `/openapi.json`, and a page over it at `/docs`.
 
 use super::{
-    analysis, chat, coverage, cut, files, frame, generate, health, jobs, metrics, playlist, segments,
-    storyboard, streams, thumbnail, transitions, waveform,
+    analysis, chat, coverage, cut, files, frame, generate, health, jobs, live, metrics, playlist, recordings,
+    segments, stills, storyboard, streams, thumbnail, transitions, waveform,
 };
 use crate::http::body;
 use crate::http::error::{Document, Hole};
@@ -21,6 +21,7 @@ use utoipa::OpenApi;
     tags(
         (name = "archive", description = "What is there"),
         (name = "playlists", description = "Watching it"),
+        (name = "live", description = "Watching what happens now"),
         (name = "media", description = "Cutting it"),
         (name = "storyboards", description = "Looking over it"),
         (name = "analysis", description = "What is in it"),
@@ -39,7 +40,9 @@ use utoipa::OpenApi;
         waveform::f32, analysis::loudness, analysis::silence, analysis::scenes, generate::videos,
         streams::list, streams::one, streams::put, streams::patch, streams::remove, streams::source, streams::start,
         streams::stop, streams::media, streams::events, streams::all_events,
-        jobs::list, jobs::one, jobs::cancel, metrics::metrics, health::health
+                jobs::list, jobs::one, jobs::cancel, live::file, live::invite, live::revoke, recordings::all, recordings::list, recordings::start,
+        recordings::one, recordings::extend, recordings::remove, recordings::stop, recordings::file,
+        recordings::gaps, stills::jpeg, stills::png, stills::webp, stills::avif, metrics::metrics, health::health
     ),
     components(schemas(Document, Hole))
 )]

@@ -1,7 +1,7 @@
 //! `/streams`: live sources that are followed.
 
 use super::jobs::json;
-use super::{Answer, App, Streams};
+use super::{Answer, App, Desk, Recordings, Streams};
 use crate::base::{Error, Kind, Result, StreamId};
 use crate::http::body::Cache;
 use crate::http::error::Document;
@@ -26,7 +26,19 @@ const MAX_BODY: usize = 64 << 10;
 const LEAVE: Duration = Duration::from_secs(2);
 
 fn object(stream: &Stream) -> Value {
-    stream.to_json()
+    let mut told = stream.to_json();
+    // Without room for one more token there is no address to tell.
+    let url = stream.hls.own_token().ok().map(|token| super::live::url(&stream.id, &token));
+    told["viewer_url"] = json!(url);
+    told
+}
+
+/// With how it is recorded.
+fn whole(stream: &Stream, desk: &Desk, recordings: &Recordings) -> Value {
+    let mut told = object(stream);
+    told["recorded"] = json!(desk.status(&stream.id).map(|it| it.1));
+    told["recordings"] = json!(super::recordings::told(recordings, &stream.id));
+    told
 }
 
 fn stream(request: &HttpRequest) -> Result<StreamId> {
@@ -37,16 +49,16 @@ fn stream(request: &HttpRequest) -> Result<StreamId> {
 #[utoipa::path(get, path = "/streams", tag = "live", responses(
     (status = 200, description = "Streams, by their names", body = Vec<Object>),
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
-pub async fn list(streams: Streams) -> Answer {
-    Ok(json(&streams.list().iter().map(|it| object(it)).collect::<Vec<_>>())?)
+pub async fn list(streams: Streams, desk: Desk, recordings: Recordings) -> Answer {
+    Ok(json(&streams.list().iter().map(|it| whole(it, &desk, &recordings)).collect::<Vec<_>>())?)
 }
 
 /// One stream, how it is right now.
 #[utoipa::path(get, path = "/streams/{stream}", tag = "live", params(("stream" = String, Path)), responses(
     (status = 200, description = "The stream", body = Object),
     (status = "default", description = "Why not", body = Document, content_type = "application/problem+json")))]
-pub async fn one(request: HttpRequest, streams: Streams) -> Answer {
-    Ok(json(&object(&*streams.get(&stream(&request)?)?))?)
+pub async fn one(request: HttpRequest, streams: Streams, desk: Desk, recordings: Recordings) -> Answer {
+    Ok(json(&whole(&*streams.get(&stream(&request)?)?, &desk, &recordings))?)
 }
 
 /// Sets a stream up, or changes it to this. Viewers keep their address.

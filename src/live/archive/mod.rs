@@ -19,6 +19,7 @@ use cutter::{Cutter, Step};
 use gaps::Gaps;
 use parking_lot::Mutex;
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -81,6 +82,20 @@ pub enum Event {
     Segment { span: Span, kind: SegmentKind, bytes: u64 },
     Gap(Gap),
     State(Status),
+}
+
+impl Event {
+    /// As a stream's event: a stable word and what there is to it.
+    pub fn told(&self) -> (&'static str, Value) {
+        match self {
+            Self::Segment { span, kind, bytes } => {
+                let (start, end) = (span.start, span.end);
+                ("segment", json!({ "start": start, "end": end, "kind": kind.as_str(), "bytes": bytes }))
+            }
+            Self::Gap(gap) => ("gap", json!(gap)),
+            Self::State(status) => ("recorded", json!(status)),
+        }
+    }
 }
 
 /// Hears of events; called on the recording's thread.
@@ -174,7 +189,9 @@ impl Worker {
     fn new(parts: Parts, token: Token, status: Arc<Mutex<Status>>) -> Self {
         let Target { channel, quality } = &parts.target;
         let gaps = Gaps::of(&parts.archive, channel, quality, parts.limits.gaps);
-        Self { parts, token, status, next: 0, epoch: None, segment: None, until: None, cause: None, gaps }
+        let ring = &parts.ring;
+        let next = ring.last_keyframe().map_or_else(|| ring.range().end, |it| it.number);
+        Self { parts, token, status, next, epoch: None, segment: None, until: None, cause: None, gaps }
     }
 
     fn run(mut self) {
@@ -182,7 +199,6 @@ impl Worker {
         // What is missing before the first segment was not asked for, or nobody was there to record it.
         self.cause = Some("off");
         let ring = Arc::clone(&self.parts.ring);
-        self.next = ring.last_keyframe().map_or_else(|| ring.range().end, |it| it.number);
         loop {
             // Asked first: what came before the end was asked for is written.
             let last = self.token.is_cancelled();

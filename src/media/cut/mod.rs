@@ -16,6 +16,8 @@ pub use full::{FullCut, full};
 pub(super) use reader::codec_id;
 
 use super::Clip;
+use super::source::{ClipReader, Entry, Want};
+use crate::base::{Result, Token};
 
 /// What a cut is made from: runs of clips without anything missing inside a run, and a hole between two runs.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +30,17 @@ pub struct CutSource {
     pub after: Option<Clip>,
     /// Nothing covers the start of the span, or its end.
     pub missing: (bool, bool),
+    /// Where the one clip is a file of any kind and length: where it is read from.
+    pub entry: Option<Entry>,
+}
+
+impl CutSource {
+    fn open(&self, clip: &Clip, want: Want, token: &Token) -> Result<ClipReader> {
+        match self.entry {
+            Some(entry) => ClipReader::open_at(clip, entry, want, token),
+            None => ClipReader::open(clip, want, token),
+        }
+    }
 }
 
 /// What becomes of a hole inside a range.
@@ -86,7 +99,7 @@ pub struct FullCutOptions {
 }
 
 /// What a cut turned out to be.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct CutSummary {
     /// Pictures in the output.
     pub frames: u64,
@@ -94,4 +107,6 @@ pub struct CutSummary {
     pub decoded: u64,
     /// Audio samples in the output, per channel.
     pub samples: u64,
+    /// From the first picture to the end of the last.
+    pub seconds: f64,
 }

@@ -275,12 +275,7 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
     let Some(first) = sources.first() else { return Ok(()) };
     let than = video(first)?;
     let streams = |source: &Source<'_>| -> Vec<_> {
-        source
-            .index
-            .audio
-            .iter()
-            .map(|track| (track.pid, track.codec, track.sample_rate, track.channels))
-            .collect()
+        source.index.audio.iter().map(|track| (track.codec, track.sample_rate, track.channels)).collect()
     };
     // Inner ones are of the streams of those around them.
     for source in sources.iter().filter(|it| it.inner.is_none()) {
@@ -288,9 +283,8 @@ fn check_sources(sources: &[Source<'_>]) -> Result<()> {
         if !can_encode(track.codec) {
             return Err(refuse("smart cuts take H.264, HEVC, MPEG-2, VP9 and AV1"));
         }
+        // Under which PIDs they are sent is no matter of pictures and frames.
         let same = track.codec == than.codec
-            && track.pid == than.pid
-            && source.index.pmt_pid == first.index.pmt_pid
             && source.index.program_changes == 0
             && streams(source) == streams(first);
         if !same {

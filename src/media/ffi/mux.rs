@@ -122,6 +122,30 @@ impl Muxer {
         Ok(self.inputs.len() - 1)
     }
 
+    /// Says that the pictures of `stream` are to be turned by `degrees` clockwise, in containers that tell it.
+    pub fn set_rotation(&mut self, stream: usize, degrees: u32) -> Result<()> {
+        if degrees == 0 {
+            return Ok(());
+        }
+        let mut matrix = [0i32; 9];
+        // SAFETY: nine integers are written, and copied to as many bytes of the stream's side data, which belongs to the
+        // context. The bound of the streams is checked.
+        unsafe {
+            ffi::av_display_rotation_set(matrix.as_mut_ptr(), f64::from(degrees));
+            let context = self.context.as_ptr();
+            if stream >= (*context).nb_streams as usize {
+                return Err(Error::internal("no such output stream"));
+            }
+            let size = std::mem::size_of_val(&matrix);
+            let data = new_display_matrix(*(*context).streams.add(stream), size);
+            if data.is_null() {
+                return Err(out_of_memory("stream"));
+            }
+            std::ptr::copy_nonoverlapping(matrix.as_ptr().cast::<u8>(), data, size);
+        }
+        Ok(())
+    }
+
     /// Adds a stream like `stream` of `input`: its codec, side data (display matrix, mastering display), shape of
     /// pixels, rate, language and disposition.
     pub fn add_copy(&mut self, input: &Demuxer, stream: usize, copy: &CopiedStream) -> Result<usize> {
@@ -159,11 +183,13 @@ impl Muxer {
                 let code = ffi::av_dict_set(&mut (*target).metadata, c"title".as_ptr(), name.as_ptr(), 0);
                 check("describing a stream", code)?;
             }
-            let language = ffi::av_dict_get((*source).metadata, c"language".as_ptr(), std::ptr::null(), 0);
-            if !language.is_null() {
-                let code =
-                    ffi::av_dict_set(&mut (*target).metadata, c"language".as_ptr(), (*language).value, 0);
-                check("describing a stream", code)?;
+            // By the second, libav's WebM says that pictures come with their opacity.
+            for key in [c"language", c"alpha_mode"] {
+                let entry = ffi::av_dict_get((*source).metadata, key.as_ptr(), std::ptr::null(), 0);
+                if !entry.is_null() {
+                    let code = ffi::av_dict_set(&mut (*target).metadata, key.as_ptr(), (*entry).value, 0);
+                    check("describing a stream", code)?;
+                }
             }
         }
         self.inputs.push(copy.base);
@@ -227,6 +253,29 @@ impl Drop for Muxer {
             (*self.context.as_ptr()).pb = std::ptr::null_mut();
             ffi::avformat_free_context(self.context.as_ptr());
         }
+    }
+}
+
+/// # Safety
+/// The stream is alive, and belongs to a container whose header is not written.
+#[cfg(not(libavutil_60))]
+unsafe fn new_display_matrix(stream: *mut ffi::AVStream, size: usize) -> *mut u8 {
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+    // SAFETY: the caller's promise.
+    unsafe { ffi::av_stream_new_side_data(stream, kind, size) }
+}
+
+/// # Safety
+/// The stream is alive, and belongs to a container whose header is not written.
+#[cfg(libavutil_60)]
+unsafe fn new_display_matrix(stream: *mut ffi::AVStream, size: usize) -> *mut u8 {
+    let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX;
+    // SAFETY: the caller's promise; the side data is the parameters', which own it.
+    unsafe {
+        let parameters = (*stream).codecpar;
+        let (all, count) = (&mut (*parameters).coded_side_data, &mut (*parameters).nb_coded_side_data);
+        let new = ffi::av_packet_side_data_new(all, count, kind, size, 0);
+        if new.is_null() { std::ptr::null_mut() } else { (*new).data }
     }
 }
 

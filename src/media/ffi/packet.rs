@@ -141,6 +141,15 @@ impl Packet {
         unsafe { !ffi::av_packet_get_side_data(self.0.as_ptr(), kind, std::ptr::null_mut()).is_null() }
     }
 
+    /// A second picture that comes with it and says how opaque the first is (WebM's alpha), as Matroska adds it to a block.
+    pub fn alpha(&self) -> Option<&[u8]> {
+        self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL)
+    }
+
+    pub fn set_alpha(&mut self, bytes: &[u8]) -> Result<()> {
+        self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_MATROSKA_BLOCKADDITIONAL, bytes)
+    }
+
     /// The wall time of its presentation by the source's own clock, in microseconds since 1970, where it tells one: RTP tells
     /// it once a sender report came.
     pub fn producer_time(&self) -> Option<i64> {
@@ -156,13 +165,28 @@ impl Packet {
 
     /// What decoders are to be set up with from this packet on, where it changes.
     pub fn new_extradata(&self) -> Option<&[u8]> {
+        self.side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA)
+    }
+
+    fn side_data(&self, kind: ffi::AVPacketSideDataType) -> Option<&[u8]> {
         let mut size = 0;
         // SAFETY: the packet is ours and borrowed while the side data, which it owns, is.
         unsafe {
-            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_NEW_EXTRADATA;
             let data = ffi::av_packet_get_side_data(self.0.as_ptr(), kind, &mut size);
             (!data.is_null() && size > 0).then(|| std::slice::from_raw_parts(data, size))
         }
+    }
+
+    fn add_side_data(&mut self, kind: ffi::AVPacketSideDataType, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the packet is ours; libav gives as many writable bytes as are asked for.
+        unsafe {
+            let data = ffi::av_packet_new_side_data(self.0.as_ptr(), kind, bytes.len());
+            if data.is_null() {
+                return Err(out_of_memory("packet"));
+            }
+            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
+        }
+        Ok(())
     }
 
     /// In the stream's time base; 0 when it is not known.
@@ -172,18 +196,10 @@ impl Packet {
 
     /// Says that the last `samples` decoded from this packet are not to be heard.
     pub fn trim_end(&mut self, samples: u32) -> Result<()> {
-        // SAFETY: the packet is ours; libav gives ten writable bytes, two 32-bit numbers and two reasons.
-        unsafe {
-            let kind = ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES;
-            let data = ffi::av_packet_new_side_data(self.0.as_ptr(), kind, 10);
-            if data.is_null() {
-                return Err(out_of_memory("packet"));
-            }
-            let mut bytes = [0; 10];
-            bytes[4..8].copy_from_slice(&samples.to_le_bytes());
-            std::ptr::copy_nonoverlapping(bytes.as_ptr(), data, bytes.len());
-        }
-        Ok(())
+        // Two 32-bit numbers and two reasons.
+        let mut bytes = [0; 10];
+        bytes[4..8].copy_from_slice(&samples.to_le_bytes());
+        self.add_side_data(ffi::AVPacketSideDataType::AV_PKT_DATA_SKIP_SAMPLES, &bytes)
     }
 }
 

@@ -10,6 +10,7 @@ use crate::media::cut::sound::SoundFit;
 use crate::media::index::VideoCodec;
 use crate::media::nal::StartCodes;
 use parking_lot::Mutex;
+use std::collections::BTreeMap;
 
 /// What a range's pictures become, in output order.
 pub enum Part {
@@ -33,6 +34,8 @@ pub struct Prepared {
     pub copied: u64,
     pub encoded: u64,
     whole_bytes: u64,
+    /// What says how opaque the pictures are that are taken over beside edges, by their times in the file.
+    pub alphas: BTreeMap<i64, Vec<u8>>,
 }
 
 impl Prepared {
@@ -42,7 +45,7 @@ impl Prepared {
             Part::Made(samples) => samples.iter().map(|it| it.bytes.len()).sum(),
             Part::Whole(_) => 0,
         };
-        self.parts.iter().map(bytes).sum()
+        self.parts.iter().map(bytes).sum::<usize>() + self.alphas.values().map(Vec::len).sum::<usize>()
     }
 
     /// Bytes of the pictures taken over.
@@ -63,12 +66,18 @@ struct Pictures<'r, 'a> {
     from: usize,
     reader: &'r Mutex<Reader<'a>>,
     codes: StartCodes,
+    /// Of the pictures read; see [`Prepared::alphas`].
+    alphas: Mutex<BTreeMap<i64, Vec<u8>>>,
 }
 
 impl Elementary for Pictures<'_, '_> {
     fn picture(&self, place: Place) -> Result<Vec<u8>> {
         let number = self.index.number_of(self.from + place.source, place.unit);
         let packet = self.reader.lock().picture(number)?;
+        if let Some(alpha) = packet.alpha() {
+            let unit = &self.index.units(self.from + place.source)[place.unit];
+            self.alphas.lock().insert(unit.pts, alpha.to_vec());
+        }
         Ok(elementary(self.index, &self.codes, packet.data()))
     }
 
@@ -118,7 +127,8 @@ impl<'a> Maker<'a> {
                 plan::plan_without_edges(&sources, span, plan_at)
             }
         };
-        let pictures = Pictures { index, from, reader: &self.reader, codes: StartCodes::default() };
+        let (codes, alphas) = (StartCodes::default(), Mutex::default());
+        let pictures = Pictures { index, from, reader: &self.reader, codes, alphas };
         let maker = RangeMaker {
             sources: &sources,
             elementary: &pictures,
@@ -133,7 +143,7 @@ impl<'a> Maker<'a> {
                 let codec = index.codec_name();
                 unsupported(format!(
                     "the range does not begin at a keyframe, and pictures of the codec {codec} cannot be encoded \
-                     to fit; ask for --type copy, which reaches outward to keyframes"
+                     to fit; ask for --type copy, which reaches outward to keyframes, or --type full, which encodes all"
                 ))
             }
             _ => error,
@@ -171,6 +181,7 @@ impl<'a> Maker<'a> {
             copied: plan.copied,
             encoded: plan.encoded,
             whole_bytes,
+            alphas: pictures.alphas.into_inner(),
         };
         range.end_at = range.place(index.clock, end);
         Ok(range)

@@ -2,12 +2,14 @@
 //! picture, and a copy of the packets with edges encoded anew. Nothing of the file is held but its index.
 
 mod edges;
+mod full;
 mod output;
 mod pick;
 mod reader;
 mod scan;
 mod sound;
 
+pub use full::{FullFile, cut_whole};
 pub use pick::{Range, position};
 
 use super::cut::Container;
@@ -17,7 +19,7 @@ use crate::base::{Error, Result, Token};
 use edges::Prepared;
 use output::{Output, Plan};
 use reader::Reader;
-use scan::FileIndex;
+use scan::{FileIndex, unsupported};
 use std::path::{Path, PathBuf};
 
 /// How a file is cut.
@@ -104,6 +106,15 @@ pub fn cut(
             prepared.push(range);
         }
     }
+    if index.alpha {
+        let kept = matches!(what.container, Container::Matroska | Container::WebM);
+        if encoded > 0 || !kept {
+            let why =
+                if kept { "pictures cannot be encoded anew with it" } else { "only .webm and .mkv hold it" };
+            let ways = "--type copy into .webm or .mkv keeps it, --type full leaves it out";
+            return Err(unsupported(format!("the file's pictures are transparent, and {why}; {ways}")));
+        }
+    }
     let sounds = sound::choose(&index, &prepared, what.container);
     let mut reader = Reader::open(source, &index, true, token)?;
     let plan = Plan { prepared: &prepared, sounds: &sounds, container: what.container };
@@ -143,6 +154,7 @@ fn copy_range(
         edges::Part::Made(_) => None,
     });
     reader.go_before(first_copied, &left)?;
+    output.texts(range)?;
     let mut pull =
         |reader: &mut Reader<'_>, output: &mut Output<'_>, until: Option<u64>| -> Result<Option<_>> {
             // Until the packet `until` of the pictures came, or without one, until all sound did.
@@ -161,7 +173,6 @@ fn copy_range(
                             output.sound(track, wanted[track], frame, &packet)?;
                         }
                     }
-                    Some(reader::Item::Text { track, packet }) => output.text(track, range, &packet)?,
                     Some(_) => {}
                 }
             }

@@ -2,8 +2,8 @@
 
 use super::Target;
 use super::edges::{Part, Prepared, elementary};
-use super::reader::{Reader, is_text};
-use super::scan::{FileIndex, unsupported};
+use super::reader::Reader;
+use super::scan::{FileIndex, is_text, unsupported};
 use super::sound::Chosen;
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result};
@@ -106,8 +106,8 @@ fn check_codecs(index: &FileIndex, container: Container) -> Result<()> {
 
 fn cannot_hold(container: Container, codec: &str) -> Error {
     let extension = format(container).1;
-    unsupported(format!("a {extension} file cannot hold {codec}; .mkv takes every codec"))
-        .with_parameter("output")
+    let ways = "; .mkv takes every codec, and --type full encodes anew";
+    unsupported(format!("a {extension} file cannot hold {codec}{ways}")).with_parameter("output")
 }
 
 /// What is written.
@@ -193,7 +193,8 @@ impl<'a> Output<'a> {
             streams.push(muxer.add_copy(&reader.demuxer, track.stream.index, &copy)?);
             starts.push(start);
         }
-        let (mut texts, mut notices) = (Vec::new(), Vec::new());
+        let mut texts = Vec::new();
+        let mut notices: Vec<String> = index.lost_turn(container).into_iter().collect();
         for stream in &index.others {
             texts.push(if is_text(stream) && container == Container::Matroska {
                 let copy = CopiedStream { base: stream.time_base, extradata: None, tag: None, name: None };
@@ -245,7 +246,13 @@ impl<'a> Output<'a> {
         self.notices.clone()
     }
 
-    fn picture(&mut self, range: &Prepared, pts: i64, key: bool, bytes: &[u8]) -> Result<()> {
+    fn picture(
+        &mut self,
+        range: &Prepared,
+        (pts, key): (i64, bool),
+        bytes: &[u8],
+        alpha: Option<&[u8]>,
+    ) -> Result<()> {
         let clock = self.index.clock;
         let at = range.place(clock, pts);
         let ends = if pts == range.last { range.end_at - at } else { self.times.step };
@@ -257,7 +264,14 @@ impl<'a> Output<'a> {
         packet.set_times(Some(at), Some(dts));
         packet.set_duration(ends.max(1));
         packet.set_key(key);
+        if let Some(alpha) = alpha.filter(|_| self.keeps_alpha()) {
+            packet.set_alpha(alpha)?;
+        }
         self.muxer.write(0, packet)
+    }
+
+    fn keeps_alpha(&self) -> bool {
+        matches!(self.container, Container::Matroska | Container::WebM)
     }
 
     /// Without what the container holds itself, or has no use for.
@@ -278,7 +292,8 @@ impl<'a> Output<'a> {
     /// A sample made beforehand.
     pub fn made(&mut self, range: &Prepared, sample: &Sample) -> Result<()> {
         let bytes = self.unit(sample.bytes.clone());
-        self.picture(range, sample.pts, sample.key, &bytes)
+        let alpha = range.alphas.get(&sample.pts).map(Vec::as_slice);
+        self.picture(range, (sample.pts, sample.key), &bytes, alpha)
     }
 
     /// A packet of the file.
@@ -306,7 +321,7 @@ impl<'a> Output<'a> {
             Container::Mp4 => matches!(unit.class, UnitClass::Idr | UnitClass::Cra | UnitClass::Bla),
             _ => random_access,
         };
-        self.picture(range, unit.pts, key, &bytes)
+        self.picture(range, (unit.pts, key), &bytes, packet.alpha())
     }
 
     pub fn sound(&mut self, track: usize, chosen: &Chosen, frame: usize, packet: &Packet) -> Result<()> {
@@ -339,23 +354,28 @@ impl<'a> Output<'a> {
         self.muxer.write(self.sounds[track], out)
     }
 
-    /// A cue of text, clipped to the range.
-    pub fn text(&mut self, track: usize, range: &Prepared, packet: &Packet) -> Result<()> {
-        let (Some(stream), Some(pts)) = (self.texts[track], packet.pts()) else { return Ok(()) };
-        let base = self.index.others[track].time_base;
-        let ticks = |time: i64| base.rescale(time, TimeBase::MPEG);
-        let start = ticks(pts).max(range.start);
-        let end = ticks(pts + packet.duration()).min(range.end);
-        if end <= start {
-            return Ok(());
+    /// The cues of text that are seen in a range, clipped to it.
+    pub fn texts(&mut self, range: &Prepared) -> Result<()> {
+        let index = self.index;
+        for (track, cues) in index.cues.iter().enumerate() {
+            let (Some(stream), base) = (self.texts[track], index.others[track].time_base) else { continue };
+            let ticks = |time: i64| base.rescale(time, TimeBase::MPEG);
+            let place = |ticks: i64| index.clock.rescale(range.place(index.clock, ticks), base);
+            for cue in cues {
+                let start = ticks(cue.at).max(range.start);
+                let end = ticks(cue.at + cue.duration).min(range.end);
+                if end <= start {
+                    continue;
+                }
+                let (at, until) = (place(start), place(end));
+                let mut out = Packet::from_bytes(&cue.bytes)?;
+                out.set_times(Some(at), Some(at));
+                out.set_duration(until - at);
+                out.set_key(true);
+                self.muxer.write(stream, out)?;
+            }
         }
-        let place = |ticks: i64| self.index.clock.rescale(range.place(self.index.clock, ticks), base);
-        let (at, until) = (place(start), place(end));
-        let mut out = Packet::from_bytes(packet.data())?;
-        out.set_times(Some(at), Some(at));
-        out.set_duration(until - at);
-        out.set_key(true);
-        self.muxer.write(stream, out)
+        Ok(())
     }
 
     pub fn finish(self) -> Result<()> {

@@ -3,7 +3,7 @@
 use super::scan::{FileIndex, SeekPoint};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
-use crate::media::ffi::{Demuxer, Packet, StreamInfo, id};
+use crate::media::ffi::{Demuxer, Packet};
 use crate::media::source::open_probed;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -30,24 +30,15 @@ pub enum Item {
         frame: usize,
         packet: Packet,
     },
-    Text {
-        track: usize,
-        packet: Packet,
-    },
     /// Not in the index: cut off by a seek.
     Unknown,
-}
-
-/// Subtitles that are taken along.
-pub fn is_text(stream: &StreamInfo) -> bool {
-    matches!(stream.codec, id::SUBRIP | id::ASS | id::WEBVTT)
 }
 
 pub struct Reader<'a> {
     path: &'a Path,
     index: &'a FileIndex,
     pub demuxer: Demuxer,
-    /// With sound and text, or pictures alone.
+    /// With sound, or pictures alone.
     all: bool,
     /// The number of the next packet of the pictures, once one was known again.
     next: Option<u64>,
@@ -65,7 +56,6 @@ fn open(path: &Path, index: &FileIndex, all: bool, token: &Token) -> Result<Demu
     let mut wanted = vec![index.video.index];
     if all {
         wanted.extend(index.sounds.iter().map(|it| it.stream.index));
-        wanted.extend(index.others.iter().filter(|it| is_text(it)).map(|it| it.index));
     }
     demuxer.select(&wanted);
     Ok(demuxer)
@@ -176,7 +166,7 @@ impl<'a> Reader<'a> {
                     late |= unseen[*track] && *frame > frames[*track].start;
                     unseen[*track] = false;
                 }
-                Item::Text { .. } | Item::Unknown => {}
+                Item::Unknown => {}
             }
             self.pending.push_back(item);
         }
@@ -204,8 +194,7 @@ impl<'a> Reader<'a> {
             self.sounds[track] = frame.map(|it| it + 1);
             return Ok(Some(frame.map_or(Item::Unknown, |frame| Item::Sound { track, frame, packet })));
         }
-        let track = self.index.others.iter().position(|it| it.index == stream);
-        Ok(Some(track.map_or(Item::Unknown, |track| Item::Text { track, packet })))
+        Ok(Some(Item::Unknown))
     }
 
     fn number_of(&self, packet: &Packet) -> Option<u64> {

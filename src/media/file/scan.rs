@@ -2,6 +2,7 @@
 
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Timestamp, Token};
+use crate::media::cut::Container;
 use crate::media::cut::plan::Source;
 use crate::media::ffi::{StreamInfo, StreamKind, codec_name, id};
 use crate::media::index::packets::{FilePacket, PacketScanner};
@@ -60,6 +61,13 @@ impl SoundTrack {
     }
 }
 
+/// A piece of text shown for a while; times in ticks of its stream.
+pub struct Cue {
+    pub at: i64,
+    pub duration: i64,
+    pub bytes: Vec<u8>,
+}
+
 /// What a file holds.
 pub struct FileIndex {
     pub video: StreamInfo,
@@ -76,8 +84,11 @@ pub struct FileIndex {
     pub timed: bool,
     pub seek_points: Vec<SeekPoint>,
     pub sounds: Vec<SoundTrack>,
-    /// Streams that are neither.
+    /// Streams that are neither, and the cues of those that are text.
     pub others: Vec<StreamInfo>,
+    pub cues: Vec<Vec<Cue>>,
+    /// The pictures come with such that say how opaque they are.
+    pub alpha: bool,
     /// First and last picture shown, in ticks of 90 kHz, and where the last one ends.
     pub first: i64,
     pub last: i64,
@@ -87,6 +98,14 @@ pub struct FileIndex {
     pub reorder: usize,
     /// Whether packets are found by bytes, because timestamps lie where they are read.
     pub by_bytes: bool,
+}
+
+/// Text of a file, which is held: a film has some 100 KB of it.
+const MAX_CUE_BYTES: usize = 64 << 20;
+
+/// Subtitles that are taken along.
+pub fn is_text(stream: &StreamInfo) -> bool {
+    matches!(stream.codec, id::SUBRIP | id::ASS | id::WEBVTT)
 }
 
 fn codec(stream: &StreamInfo) -> VideoCodec {
@@ -159,11 +178,15 @@ impl FileIndex {
             it.index != video.index && !sounds.iter().any(|sound| sound.track.stream.index == it.index)
         });
         let others: Vec<StreamInfo> = others.cloned().collect();
-        let wanted: Vec<usize> = sounds.iter().map(|it| it.track.stream.index).chain([video.index]).collect();
+        let texts = others.iter().filter(|it| is_text(it)).map(|it| it.index);
+        let wanted: Vec<usize> =
+            sounds.iter().map(|it| it.track.stream.index).chain([video.index]).chain(texts).collect();
         demuxer.select(&wanted);
+        let mut cues: Vec<Vec<Cue>> = others.iter().map(|_| Vec::new()).collect();
+        let mut cue_bytes = 0;
         let mut scanner = PacketScanner::new(codec(&video), &demuxer.extradata(video.index)?);
         let (mut stamps, mut seek_points) = (Vec::new(), Vec::new());
-        let (mut hidden, mut frames, mut timed) = (Vec::new(), 0, false);
+        let (mut hidden, mut frames, mut timed, mut alpha) = (Vec::new(), 0, false, false);
         let mut latest = (i64::MIN, 0);
         while let Some(packet) = demuxer.read()? {
             if packet.is_encrypted() {
@@ -171,6 +194,17 @@ impl FileIndex {
             }
             if let Some(position) = packet.position() {
                 progress(position.min(bytes), bytes);
+            }
+            if let Some(text) = others.iter().position(|it| it.index == packet.stream()) {
+                cue_bytes += packet.data().len() + size_of::<Cue>();
+                if cue_bytes > MAX_CUE_BYTES {
+                    return Err(Error::damaged("the file has more than 64 MiB of text"));
+                }
+                if let Some(at) = packet.pts() {
+                    let bytes = packet.data().to_vec();
+                    cues[text].push(Cue { at, duration: packet.duration(), bytes });
+                }
+                continue;
             }
             if packet.stream() != video.index {
                 frames += 1;
@@ -194,6 +228,7 @@ impl FileIndex {
             let number = stamps.len() as u64;
             stamps.push(packet.pts().or(packet.dts()).unwrap_or(i64::MIN));
             timed |= packet.pts().is_some();
+            alpha |= packet.alpha().is_some();
             if let Some(pts) = packet.pts().filter(|it| *it > latest.0) {
                 latest = (pts, packet.duration());
             }
@@ -226,7 +261,7 @@ impl FileIndex {
             framing,
             track,
             &hidden,
-            Rest { stamps, timed, seek_points, sounds, others, by_bytes, bytes, lasts },
+            Rest { stamps, timed, seek_points, sounds, others, cues, alpha, by_bytes, bytes, lasts },
         )
     }
 
@@ -272,6 +307,8 @@ impl FileIndex {
             seek_points: rest.seek_points,
             sounds: rest.sounds,
             others: rest.others,
+            cues: rest.cues,
+            alpha: rest.alpha,
             first,
             last,
             end: last + if hidden.is_empty() && rest.lasts > 0 { rest.lasts } else { step },
@@ -365,6 +402,19 @@ impl FileIndex {
         (from, (from..until).map(source).collect())
     }
 
+    /// The first picture's time as the container tells it.
+    pub fn first_stamp(&self) -> i64 {
+        let base = self.video.time_base;
+        let shown = |it: &&i64| **it != i64::MIN && base.rescale(**it, TimeBase::MPEG) == self.first;
+        self.stamps.iter().find(shown).copied().unwrap_or_else(|| TimeBase::MPEG.rescale(self.first, base))
+    }
+
+    /// Says that the pictures will be seen unturned, where they are stored turned and `container` cannot tell it.
+    pub fn lost_turn(&self, container: Container) -> Option<String> {
+        let lost = self.video.rotation != 0 && container != Container::Mp4;
+        lost.then(|| format!("that the pictures are turned by {} degrees is left out", self.video.rotation))
+    }
+
     /// The name of the pictures' codec.
     pub fn codec_name(&self) -> String {
         codec_name(self.video.codec)
@@ -386,6 +436,8 @@ struct Rest {
     seek_points: Vec<SeekPoint>,
     sounds: Vec<SoundTrack>,
     others: Vec<StreamInfo>,
+    cues: Vec<Vec<Cue>>,
+    alpha: bool,
     by_bytes: bool,
     bytes: u64,
     /// How long the last picture is shown, where that is told, in ticks of 90 kHz.

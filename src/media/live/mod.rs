@@ -1,8 +1,12 @@
 //! What a live source is made of, whatever brought it: tracks and their samples, in the form MP4 keeps them.
 
+pub mod aac;
 pub mod intake;
+pub mod still;
+mod stored;
 mod transport;
 
+pub use stored::samples_of;
 pub use transport::{Refused, Transport};
 
 use super::ffi::id;

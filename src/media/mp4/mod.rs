@@ -1,6 +1,7 @@
 //! MP4 (ISO/IEC 14496-12 and -14): the head of a file whose samples follow in one mdat, and files in fragments. Pure.
 
 mod boxes;
+pub mod closing;
 mod entry;
 mod fragment;
 mod fragments;

@@ -139,6 +139,22 @@ impl Raster {
         Ok(Self { width, height, channels: self.channels, pixels: target.into_vec() })
     }
 
+    /// What is left is right.
+    pub fn mirrored(mut self) -> Self {
+        let row = (self.width * self.channels).max(1);
+        for line in self.pixels.chunks_exact_mut(row) {
+            let (mut left, mut right) = (0, row);
+            while right >= left + 2 * self.channels {
+                right -= self.channels;
+                for channel in 0..self.channels {
+                    line.swap(left + channel, right + channel);
+                }
+                left += self.channels;
+            }
+        }
+        self
+    }
+
     /// Turned clockwise by quarter turns.
     pub fn turned(self, turns: u32) -> Self {
         if turns.is_multiple_of(4) {
@@ -259,6 +275,18 @@ mod tests {
             (3, 2, 3, [3, 6, 2, 5, 1, 4]),
         ] {
             assert_eq!(picture.clone().turned(turns), raster(width, height, 3, &grey(&values)), "{turns}");
+        }
+    }
+
+    #[test]
+    fn a_mirror_swaps_left_and_right() {
+        let grey = |values: &[u8]| values.iter().flat_map(|it| [*it; 3]).collect::<Vec<_>>();
+        for (from, to) in
+            [(vec![1, 2, 3, 4], vec![2, 1, 4, 3]), (vec![1, 2, 3, 4, 5, 6], vec![3, 2, 1, 6, 5, 4])]
+        {
+            let width = from.len() / 2;
+            let mirrored = raster(width, 2, 3, &grey(&from)).mirrored();
+            assert_eq!(mirrored, raster(width, 2, 3, &grey(&to)));
         }
     }
 

@@ -4,11 +4,13 @@
 mod maker;
 mod paint;
 mod recipe;
+mod samples;
 mod sound;
 
 pub use paint::CELL;
 pub(in crate::media) use paint::glyph;
 pub use recipe::{Coder, Pace, Picture, Recipe, Sound, Voice};
+pub use samples::samples;
 pub use sound::clicks;
 
 use super::ffi::{MemoryWriter, Muxer};

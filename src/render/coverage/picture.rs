@@ -55,7 +55,8 @@ impl Render {
             let covered = Covered::read(archive, &channel, &quality, &wish, token)?;
             let first = covered.span.start.hour();
             let origin = first.start();
-            let hours = (covered.span.end.hour().end() - origin) / HOUR;
+            // The end itself is not in the span.
+            let hours = ((covered.span.end + -1).hour().end() - origin) / HOUR;
             let hours = u32::try_from(hours).unwrap_or(u32::MAX);
             if hours.saturating_mul(picture.column) > MAX_SIDE {
                 let detail =

@@ -7,7 +7,7 @@ use crate::media::cut::edge::Sample;
 use crate::media::cut::filling::{Filling, Stretch};
 use crate::media::cut::plan::RangePlan;
 use crate::media::cut::sound::Sound;
-use crate::media::ts::ProgramFacts;
+use crate::media::ts::{ProgramFacts, Rename};
 use crate::render::index::SegmentIndex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ pub(super) struct Whole<'a> {
     pub shift: i64,
     /// Its frames of sound, where the plan names them.
     pub sound: Vec<Sound>,
+    /// Where it is sent under other PIDs than what came before: how it becomes the same program.
+    pub rename: Option<Rename>,
 }
 
 /// Samples written anew, in the order of their decoding times.

@@ -2,6 +2,7 @@
 
 use super::assemble::{Assembler, Fill, Made, Whole};
 use super::draw::{Drawn, Opened};
+use super::program::{Seat, Told, told};
 use super::receipt::{Hole, Receipt, Seen};
 use super::{FIRST_AT, MAX_EDGE_BYTES, Reach, fit};
 use crate::base::{Error, Result, Span, Token};
@@ -53,6 +54,8 @@ pub(super) struct Composer<'a> {
     sound_at: Vec<Option<i64>>,
     /// The last decoding time of a picture made so far.
     last_dts: Option<i64>,
+    /// The program that the output is told as: that of its first segment.
+    told: Option<Told>,
     receipt: Receipt,
     /// Time spent on what is made.
     making: Duration,
@@ -89,6 +92,7 @@ pub(super) fn compose(
         at: FIRST_AT,
         sound_at: Vec::new(),
         last_dts: None,
+        told: None,
         making: Duration::ZERO,
     };
     composer.survey()?;
@@ -240,13 +244,14 @@ impl Composer<'_> {
                             }
                             index => index,
                         };
-                        file.whole(Whole { segment, index, shift, sound })?;
+                        let rename =
+                            if transport { told(&mut self.told, &opened, source)?.rename } else { None };
+                        file.whole(Whole { segment, index, shift, sound, rename })?;
                     }
-                    Part::Edge { sources, .. } => file.made(Made {
-                        pids: pids(&indexes[sources.start]),
-                        program: opened.program(sources.start)?,
-                        samples,
-                    })?,
+                    Part::Edge { sources, .. } => {
+                        let Seat { program, pids, .. } = told(&mut self.told, &opened, sources.start)?;
+                        file.made(Made { pids, program, samples })?;
+                    }
                 }
             }
             let metrics = &self.render.metrics;
@@ -304,10 +309,10 @@ impl Composer<'_> {
                 },
             ];
             let samples = mix(&name, &sides[0], &sides[1], &self.sound_at, &self.settings, self.token)?;
-            let program = left_open.program(left_plan.first.source)?;
+            let Seat { program, pids, .. } = told(&mut self.told, &left_open, left_plan.first.source)?;
             let pictures = samples.iter().filter(|it| it.track == 0);
             self.last_dts = pictures.map(|it| it.dts).max().or(self.last_dts);
-            file.made(Made { samples, program, pids: pids(first) })?;
+            file.made(Made { samples, program, pids })?;
             self.making += since.elapsed();
             self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(left.pictures);
         }
@@ -356,17 +361,11 @@ impl Composer<'_> {
             let opened = Opened::new(self.render, &range.segments[scene.run.clone()], indexes);
             let wanted = (look, gap.pictures);
             let filling = Filling::new(&sources, place, wanted, &opened, &self.settings, self.token)?;
-            let (program, pids) = (opened.program(place.source)?, pids(&indexes[place.source]));
+            let Seat { program, pids, .. } = told(&mut self.told, &opened, place.source)?;
             self.last_dts = Some(filling.last_dts(&stretch));
             file.fill(Arc::new(Fill { filling, stretch, program, pids }))?;
             self.making += since.elapsed();
         }
         Ok(())
     }
-}
-
-/// The PID of each track: pictures, then sound.
-fn pids(index: &SegmentIndex) -> Vec<u16> {
-    let video = index.index.video.iter().map(|track| track.pid);
-    video.chain(index.index.audio.iter().map(|track| track.pid)).collect()
 }

@@ -196,8 +196,8 @@ pub(super) struct Opened<'a> {
     kept: Mutex<VecDeque<(usize, Arc<Vec<u8>>)>>,
 }
 
-/// Segments of edges kept while they are made: both ends of a range, with their neighbours.
-const OPENED: usize = 4;
+/// Segments of an edge kept while it is made: its own and a neighbour.
+const OPENED: usize = 2;
 
 impl<'a> Opened<'a> {
     pub fn new(render: &'a Parts, segments: &'a [Segment], indexes: &'a [SegmentIndex]) -> Self {
@@ -217,15 +217,26 @@ impl<'a> Opened<'a> {
         Ok(bytes)
     }
 
+    pub fn index(&self, source: usize) -> &FrameIndex {
+        &self.indexes[source].index
+    }
+
     /// The program as the source tells it, and how far ahead of its decoding it sends a picture.
     pub fn program(&self, source: usize) -> Result<ProgramFacts> {
         let mut facts = ProgramFacts::of(&self.bytes(source)?)?;
-        let index = &self.indexes[source].index;
-        let first = index.video.iter().flat_map(|it| &it.units).map(|unit| unit.dts).min().unwrap_or(0);
+        facts.lead_90k = self.lead(source, 0);
+        Ok(facts)
+    }
+
+    /// How far ahead of its decoding the source sends a picture; `usual` where its index does not tell.
+    pub fn lead(&self, source: usize, usual: i64) -> i64 {
+        let index = self.index(source);
+        let Some(first) = index.video.iter().flat_map(|it| &it.units).map(|unit| unit.dts).min() else {
+            return usual;
+        };
         let lead = index.first_pcr.map_or(0, |pcr| first - (pcr / 300) as i64);
         // A source that sends its clock late or absurdly early is given half a second.
-        facts.lead_90k = if (0..=90_000).contains(&lead) { lead } else { 45_000 };
-        Ok(facts)
+        if (0..=90_000).contains(&lead) { lead } else { 45_000 }
     }
 }
 

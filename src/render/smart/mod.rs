@@ -9,6 +9,7 @@ mod file;
 mod matroska;
 mod movie;
 mod mp4;
+mod program;
 mod receipt;
 mod transport;
 
@@ -38,7 +39,7 @@ use std::time::{Duration, Instant, SystemTime};
 use transport::TransportStream;
 
 /// Changes whenever the same request gives other bytes.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 
 /// Output time of the first picture: the source's clock runs up to a second ahead of its pictures.
 const FIRST_AT: i64 = 2 * 90_000;
@@ -223,6 +224,7 @@ impl SmartCut {
         let layout = composed.file.ok_or_else(|| Error::internal("a cut without a file"))?.finish()?;
         let planning = since.elapsed().saturating_sub(composed.making);
         let receipt = composed.receipt.close(Some(layout.length()));
+        crate::media::give_back();
         Ok(Self { layout, tag, receipt, planning, making: composed.making })
     }
 

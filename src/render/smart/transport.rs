@@ -4,7 +4,7 @@ use super::assemble::{Assembler, Fill, Made, Whole};
 use super::file::{Layout, Origin, Part, Recipe, changed};
 use crate::base::{Error, Result};
 use crate::media::cut::plan::RangePlan;
-use crate::media::ts::{ContinuityCounters, CounterProfile, Patch, TsWriter};
+use crate::media::ts::{ContinuityCounters, CounterProfile, Patch, Rename, TsWriter};
 use crate::render::Render;
 use crate::render::index::SegmentIndex;
 use bytes::Bytes;
@@ -24,6 +24,8 @@ impl TransportStream {
 
 /// Times shifted and counters numbered on.
 struct Patched {
+    /// Where the segment is of another program.
+    rename: Option<Rename>,
     patch: Patch,
     counters: ContinuityCounters,
     /// Where the segment's last packet ends.
@@ -37,6 +39,9 @@ impl Recipe for Patched {
             return Err(changed());
         }
         source.truncate(end);
+        if let Some(rename) = &self.rename {
+            rename.apply(&mut source);
+        }
         self.patch.apply(&mut source, &mut self.counters.clone())?;
         Ok(source.into())
     }
@@ -76,9 +81,9 @@ fn write(made: Made, counters: ContinuityCounters) -> Result<(Vec<u8>, Continuit
 }
 
 impl TransportStream {
-    fn push(&mut self, origin: Origin, shift: i64, profile: &CounterProfile) {
+    fn push(&mut self, origin: Origin, shift: i64, profile: &CounterProfile, rename: Option<Rename>) {
         let patch = Patch { shift_90k: shift, joined: true };
-        let recipe = Patched { patch, counters: self.counters.clone(), end: profile.end };
+        let recipe = Patched { rename, patch, counters: self.counters.clone(), end: profile.end };
         self.layout.push(Part { origin, recipe: Some(Box::new(recipe)), length: profile.end });
         self.counters.pass(profile);
     }
@@ -90,14 +95,17 @@ impl Assembler for TransportStream {
     }
 
     fn whole(&mut self, whole: Whole<'_>) -> Result<()> {
-        self.push(Origin::Segment(whole.segment.clone()), whole.shift, &whole.index.counters);
+        let origin = Origin::Segment(whole.segment.clone());
+        let counters = &whole.index.counters;
+        let renamed = whole.rename.as_ref().map(|it| it.profile(counters));
+        self.push(origin, whole.shift, renamed.as_ref().unwrap_or(counters), whole.rename);
         Ok(())
     }
 
     fn made(&mut self, made: Made) -> Result<()> {
         let bytes = write(made, ContinuityCounters::default())?.0;
         let profile = CounterProfile::of(&bytes)?;
-        self.push(Origin::Held(bytes.into()), 0, &profile);
+        self.push(Origin::Held(bytes.into()), 0, &profile, None);
         Ok(())
     }
 

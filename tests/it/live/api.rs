@@ -52,8 +52,8 @@ fn streams_are_set_up_changed_and_taken_away() {
     assert!(!stream_of(&server, "cam").is_running());
     assert_eq!(send(&server, "POST", "/streams/cam/start", "").json()["state"], "connecting");
     live(&stream_of(&server, "cam"));
-    let metrics = server.get("/metrics");
-    assert!(metrics.text().contains("moviola_stream_state{state=\"live\",stream=\"cam\"}"));
+    let series = "moviola_stream_state{state=\"live\",stream=\"cam\"} 1";
+    until(&stream_of(&server, "cam"), series, |_| server.get("/metrics").text().contains(series));
     assert_eq!(send(&server, "DELETE", "/streams/cam", "").status, 204);
     assert_eq!(server.get("/streams/cam").code(), "not-found");
     assert!(!server.get("/metrics").text().contains("stream=\"cam\""), "its series are gone");

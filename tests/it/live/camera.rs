@@ -155,9 +155,6 @@ struct Shared {
     /// Woken when it stops.
     bell: (Mutex<()>, Condvar),
     connections: AtomicUsize,
-    /// Connections open at a time, and the most there were.
-    open: AtomicUsize,
-    most: AtomicUsize,
     log: Mutex<Vec<String>>,
     sockets: Mutex<Vec<TcpStream>>,
 }
@@ -178,8 +175,6 @@ impl Camera {
             stopping: false.into(),
             bell: Default::default(),
             connections: 0.into(),
-            open: 0.into(),
-            most: 0.into(),
             log: Mutex::default(),
             sockets: Mutex::default(),
         });
@@ -194,11 +189,10 @@ impl Camera {
                 serving.sockets.lock().expect("sockets").extend(stream.try_clone());
                 let serving = Arc::clone(&serving);
                 threads.push(std::thread::spawn(move || {
-                    let open = serving.open.fetch_add(1, Ordering::AcqRel) + 1;
-                    serving.most.fetch_max(open, Ordering::AcqRel);
                     // A client that leaves is no fault of the camera.
-                    let _ = Session::new(&serving, stream).run();
-                    serving.open.fetch_sub(1, Ordering::AcqRel);
+                    let mut session = Session::new(&serving, stream);
+                    let _ = session.run();
+                    let _ = session.stream.shutdown(std::net::Shutdown::Both);
                 }));
             }
             threads.into_iter().for_each(|it| it.join().expect("a session"));
@@ -218,9 +212,9 @@ impl Camera {
         self.shared.connections.load(Ordering::Acquire)
     }
 
-    /// The most connections that were open at a time.
-    pub fn most_at_a_time(&self) -> usize {
-        self.shared.most.load(Ordering::Acquire)
+    /// Pictures of its reel.
+    pub fn length(&self) -> usize {
+        self.shared.reel.pictures.len()
     }
 
     /// The first pictures of its reel.
@@ -305,7 +299,14 @@ impl<'a> Session<'a> {
             }
             match method.as_str() {
                 "DESCRIBE" if self.manner.hole == Hole::Describe => return self.silence(&mut reader),
-                "DESCRIBE" if !url.trim_end_matches('/').ends_with("/live") => {
+                "DESCRIBE"
+                    if !url
+                        .split('?')
+                        .next()
+                        .unwrap_or_default()
+                        .trim_end_matches('/')
+                        .ends_with("/live") =>
+                {
                     answer(self.manner.missing, "", "")?
                 }
                 "DESCRIBE" => {

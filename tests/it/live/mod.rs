@@ -1,11 +1,19 @@
-//! Live sources against a camera that can fail in every way, and against FFmpeg as a sender.
+//! Live sources against a camera that can fail in every way, and against FFmpeg as a sender; recordings of them.
 
 mod api;
 mod camera;
 mod contract;
+mod contract_hls;
 mod faults;
+pub mod feed;
+mod feeder;
+mod hls;
 mod lifecycle;
 mod push;
+mod recorder;
+mod recorder_archive;
+mod recorder_crash;
+mod rules;
 mod sources;
 
 use camera::{Camera, Manner, Reel};

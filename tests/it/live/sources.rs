@@ -14,17 +14,15 @@ fn cameras_are_followed_whatever_their_groups_of_pictures() {
         sound(&stream);
         let shown = pictures(&stream);
         let keys: Vec<usize> = (0..shown.len()).filter(|it| shown[*it].1.key).collect();
-        assert_eq!(keys[..3], [0, gop as usize, 2 * gop as usize]);
+        assert_eq!(keys[..3], [0, gop as usize, camera.length()], "the reel, and its start again");
         let track = &shown[0].0.tracks[0];
         let codec = if hevc { Codec::Hevc } else { Codec::H264 };
         assert_eq!((track.codec, track.width, track.height), (codec, 160, 96));
         assert!(track.codecs.starts_with(if hevc { "hvc1." } else { "avc1." }), "{}", track.codecs);
         let figures = stream.figures();
-        assert_eq!(
-            (figures.gop_seconds, figures.drops.len(), figures.mended.len()),
-            (Some(seconds), 0, 0),
-            "{figures:?}"
-        );
+        assert_eq!((figures.gop_seconds, figures.drops.len()), (Some(seconds), 0), "{figures:?}");
+        // RTP has no decoding times: libav tells none of the first picture.
+        assert!(figures.mended.keys().all(|it| *it == "first-keyframe"), "{figures:?}");
         assert_eq!((camera.connections(), epochs(&stream)), (1, vec!["start"]));
         // Each picture is what the camera sent.
         let sent = camera.pictures(5);

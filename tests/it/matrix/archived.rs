@@ -34,6 +34,16 @@ fn matrix(
 ) -> Matrix {
     let mut source = Source::new(recipe);
     source.torn = missing.is_some();
+    served(name, source, gops, extensions, (kind, missing))
+}
+
+fn served(
+    name: &'static str,
+    source: Source,
+    gops: Gops,
+    extensions: &'static [&'static str],
+    (kind, missing): (&'static str, Option<usize>),
+) -> Matrix {
     let server = Server::start(|root| source.fill(root, missing));
     let cutter = Archived { server, start: source.recipe.start, extensions, kind, turn: 0 };
     Matrix::new(name, source, gops, Box::new(cutter))
@@ -72,21 +82,24 @@ impl Cutter for Archived {
 }
 
 macro_rules! kinds {
-    ($($name:ident: $kind:ident, $gops:ident;)*) => {$(
+    ($($name:ident: $recipe:expr, $gops:ident;)*) => {$(
         #[test]
         fn $name() {
             if judge::ffmpeg().is_none() {
                 return println!("skipped: there is no ffmpeg to judge");
             }
-            run(stringify!($name), kinds::$kind(), Gops::$gops, &["mp4", "mkv"]);
+            run(stringify!($name), $recipe, Gops::$gops, &["mp4", "mkv"]);
         }
     )*};
 }
 
 kinds! {
-    movies_h264: h264_closed, Closed;
-    movies_h264_uneven: h264_uneven, Closed;
-    movies_hevc: hevc_open, Open;
+    movies_h264: kinds::h264_closed(), Closed;
+    movies_h264_uneven: kinds::h264_uneven(), Closed;
+    movies_hevc: kinds::hevc_open(), Open;
+    movies_ac3: kinds::with_sound(kinds::h264_closed(), "ac3"), Closed;
+    movies_eac3: kinds::with_sound(kinds::h264_closed(), "eac3"), Closed;
+    movies_mp3: kinds::with_sound(kinds::h264_closed(), "libmp3lame"), Closed;
 }
 
 /// Cuts the whole GOPs around spans, and looks at what the receipt says of them.
@@ -131,6 +144,29 @@ fn copies_are_the_whole_gops_around_a_span() {
         copy(&mut matrix, &spans);
         matrix.finish();
     }
+}
+
+#[test]
+fn a_source_that_comes_back_under_other_pids_is_one_program() {
+    if judge::ffmpeg().is_none() {
+        return println!("skipped: there is no ffmpeg to judge");
+    }
+    let mut source = Source::new(kinds::h264_closed());
+    source.move_pids(3);
+    let mut matrix = served("moved", source, Gops::Closed, &["ts", "mp4"], ("type=smart", None));
+    // Over the change, with whole segments on both sides; the other ones first; from nothing but the others.
+    for ranges in [&[20..220][..], &[150..235, 10..130], &[150..230]] {
+        let times = matrix.exact(ranges);
+        for _ in 0..2 {
+            matrix.cut(&times, ranges);
+        }
+        let encoded = matrix.cutter.receipt(&times).expect("a receipt")["encoded_frames"].as_u64();
+        assert!(
+            encoded.is_some_and(|it| it < 90 * ranges.len() as u64),
+            "{encoded:?} are encoded of {ranges:?}"
+        );
+    }
+    matrix.finish();
 }
 
 #[test]

@@ -83,11 +83,6 @@ fn early(recipe: Recipe) -> Recipe {
     Recipe { first_second: 0, ..recipe }
 }
 
-fn with_sound(mut recipe: Recipe, codec: &str) -> Recipe {
-    recipe.sound.codec = codec.into();
-    recipe
-}
-
 /// Files written forward only, and such whose index comes last.
 const FRAGMENTS: (&str, &[(&str, &str)]) = ("mp4", &[("movflags", "frag_keyframe+delay_moov")]);
 const MP4: (&str, &[(&str, &str)]) = ("mp4", &[]);
@@ -120,9 +115,9 @@ files! {
     ts_h264_wrap: kinds::h264_wrap(), Closed, STREAM, ["mp4", "ts", "mkv"];
     mp4_hevc_closed: early(kinds::hevc_closed()), Closed, MP4, ["mp4", "mkv", "ts"];
     mkv_hevc_open: early(kinds::hevc_open()), Open, MATROSKA, ["mp4", "mkv", "ts"];
-    webm_vp9: with_sound(early(kinds::vp9()), "libopus"), Closed, WEBM, ["webm", "mp4", "mkv"];
+    webm_vp9: kinds::with_sound(early(kinds::vp9()), "libopus"), Closed, WEBM, ["webm", "mp4", "mkv"];
     mp4_vp9: early(kinds::vp9()), Closed, MP4, ["mkv", "mp4"];
-    mp4_av1: with_sound(early(kinds::av1()), "libopus"), Closed, MP4, ["webm", "mp4", "mkv"];
+    mp4_av1: kinds::with_sound(early(kinds::av1()), "libopus"), Closed, MP4, ["webm", "mp4", "mkv"];
     mkv_av1: early(kinds::av1()), Closed, MATROSKA, ["mp4", "mkv"];
     mkv_mpeg2_open: early(kinds::mpeg2_open()), Open, MATROSKA, ["ts", "mkv", "mp4"];
     ts_mpeg2_interlaced: kinds::mpeg2_interlaced(), Open, STREAM, ["mkv", "ts", "mp4"];

@@ -6,12 +6,12 @@ use moviola::media::synthetic::{Coder, Pace, Picture, Recipe, Sound, Voice};
 /// Every source runs over a full hour, so that its segments lie in two folders.
 const START: &str = "2024-11-09T12:59:54.437000";
 
-/// Twelve seconds of H.264 with two B-frames, closed GOPs of a second and a half, at 30 pictures a second.
+/// H.264 with two B-frames, closed GOPs of a second and a half, at 30 pictures a second: eight seconds, of a full run twelve.
 pub fn h264_closed() -> Recipe {
     Recipe {
         start: Timestamp::parse("start", START).expect("a time"),
         first_second: 63,
-        frames: 360,
+        frames: if super::is_full() { 360 } else { 240 },
         pace: Pace::Steady(30, 1),
         segments: vec![45],
         at_keys: true,
@@ -138,7 +138,7 @@ pub fn h264_2997() -> Recipe {
 
 pub fn h264_60() -> Recipe {
     Recipe {
-        frames: 600,
+        frames: if super::is_full() { 600 } else { 400 },
         segments: vec![90],
         coder: Coder::x264("superfast", 26, 90, 2),
         ..at(h264_closed(), 60, 1)
@@ -189,6 +189,12 @@ pub fn mpeg2_closed() -> Recipe {
 
 pub fn mpeg2_interlaced() -> Recipe {
     interlaced(mpeg2("-cgop"), true)
+}
+
+/// With another coder of sound.
+pub fn with_sound(mut recipe: Recipe, codec: &str) -> Recipe {
+    recipe.sound.codec = codec.into();
+    recipe
 }
 
 /// A change in how a recipe starts.

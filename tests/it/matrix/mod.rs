@@ -28,6 +28,11 @@ pub fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
 }
 
+/// Every nasty span and all the pieces are tried, of longer sources.
+fn is_full() -> bool {
+    variable("MOVIOLA_MATRIX_CUTS", CUTS) >= FULL
+}
+
 /// What keyframes mean in a kind of source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Gops {
@@ -233,7 +238,7 @@ impl Matrix {
 
     fn run(mut self) {
         let cuts = variable("MOVIOLA_MATRIX_CUTS", CUTS);
-        let full = cuts >= FULL;
+        let full = is_full();
         for _ in 0..cuts {
             let (span, frames) = self.random_span();
             self.cut(&[span], &[frames]);

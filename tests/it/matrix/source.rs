@@ -6,6 +6,7 @@ use moviola::base::metrics::Metrics;
 use moviola::base::time::TimeBase;
 use moviola::base::{Channel, Quality, Token};
 use moviola::media::synthetic::{Pace, Recipe, clicks, segments};
+use moviola::media::ts::{Pids, ProgramFacts, Rename};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
@@ -144,6 +145,26 @@ impl Source {
             let mut writer = archive.create_segment(&channel, &quality, *start).expect("a segment");
             writer.write(bytes).expect("a segment");
             writer.finish(*duration, SegmentKind::Full).expect("a segment");
+        }
+    }
+
+    /// Sends the segments from number `from` on under other PIDs, as a source does that was started again otherwise.
+    pub fn move_pids(&mut self, from: usize) {
+        for (_, _, bytes) in self.segments.iter_mut().skip(from) {
+            let mut program = ProgramFacts::of(bytes).expect("a program");
+            let of = |it: &ProgramFacts| Pids {
+                pmt: it.pmt_pid,
+                pcr: it.pcr_pid,
+                streams: it.streams.iter().map(|it| it.pid).collect(),
+            };
+            let old = of(&program);
+            // The pictures under what was the PID of the sound.
+            for (number, stream) in program.streams.iter_mut().enumerate() {
+                stream.pid = old.streams[old.streams.len() - 1] + number as u16;
+            }
+            (program.pmt_pid, program.pcr_pid) = (old.pmt + 7, program.streams[0].pid);
+            let rename = Rename::new(&old, &of(&program), &program).expect("as many streams");
+            rename.apply(bytes);
         }
     }
 
@@ -331,7 +352,7 @@ impl Source {
             return faults.push("no sound is heard".into());
         };
         // FFmpeg's parser of AC-3 loses what Matroska says about a packet, or gives it to the one before.
-        let parsed = fit == Fit::Both && self.recipe.sound.codec == "ac3";
+        let parsed = fit == Fit::Both && matches!(&*self.recipe.sound.codec, "ac3" | "eac3");
         let begins = ticks(first.at) - starts[0];
         if begins.abs() > MILLI + if parsed { self.sound_ticks } else { 0 } {
             faults.push(format!("the sound is heard {begins} ticks off at the start"));

@@ -147,7 +147,8 @@ pub fn judge(file: &Path) -> Verdict {
     let place = |name: &str| folder.path().join(name).to_str().expect("a plain name").to_owned();
     let (rows, hashed, sound, frames) = (place("rows"), place("hashes"), place("sound"), place("frames"));
     let name = file.to_str().expect("a plain name");
-    let mut arguments = vec!["-v", "warning", "-nostats", "-copyts", "-i", name];
+    // Many of these run at a time.
+    let mut arguments = vec!["-v", "warning", "-nostats", "-threads", "1", "-copyts", "-i", name];
     arguments.extend(["-map", "0:v:0", "-vf", ROW, "-fps_mode", "passthrough", "-f", "rawvideo"]);
     // Its own guess of a frame rate may be too coarse for a clock.
     arguments.extend(["-enc_time_base", "1:90000", &rows]);
@@ -179,7 +180,8 @@ pub fn judge(file: &Path) -> Verdict {
 pub fn after_seek(file: &Path, start: i64, at: i64) -> Vec<(i64, String)> {
     let (name, second) = (file.to_str().expect("a plain name"), (at - start) as f64 / 90_000.0);
     let second = format!("{second:.6}");
-    let mut arguments = vec!["-v", "quiet", "-ss", &second, "-copyts", "-i", name, "-map", "0:v:0"];
+    let mut arguments =
+        vec!["-v", "quiet", "-threads", "1", "-ss", &second, "-copyts", "-i", name, "-map", "0:v:0"];
     arguments.extend(["-frames:v", "100", "-fps_mode", "passthrough", "-enc_time_base", "1:90000"]);
     arguments.extend(["-f", "framehash", "-hash", "murmur3", "-"]);
     hashes(&String::from_utf8_lossy(&run("ffmpeg", &arguments).0))

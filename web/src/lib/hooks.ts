@@ -2,14 +2,15 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { isAbort, textOf } from "./api.ts";
 import { parseRoute, type Route } from "./route.ts";
 
-export function useRoute(): Route {
+/** The route, and a key that changes whenever somebody goes elsewhere, also to another edit of the same channel. */
+export function useRoute(): Route & { key: string } {
   const [hash, setHash] = useState(location.hash);
   useEffect(() => {
     const changed = (): void => setHash(location.hash);
     addEventListener("hashchange", changed);
     return () => removeEventListener("hashchange", changed);
   }, []);
-  return parseRoute(hash);
+  return { ...parseRoute(hash), key: hash };
 }
 
 export interface Loaded<T> {

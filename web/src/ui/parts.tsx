@@ -12,7 +12,6 @@ const ICONS = {
   up: "m6 14 6-6 6 6",
   down: "m6 10 6 6 6-6",
   download: "M12 4v11m0 0-4.5-4.5M12 15l4.5-4.5M5 19h14",
-  link: "M10 14a4 4 0 0 0 5.7 0l3-3A4 4 0 0 0 13 5.300l-1 1M14 10a4 4 0 0 0-5.7 0l-3 3A4 4 0 0 0 11 18.700l1-1",
   stepBack: "M14.5 7 9.5 12l5 5",
   stepForward: "M9.5 7l5 5-5 5",
   sun: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2.500v2M12 19.500v2M2.5 12h2M19.5 12h2M5.3 5.300l1.4 1.400M17.3 17.300l1.4 1.400M18.7 5.300l-1.4 1.400M6.7 17.300l-1.4 1.4",
@@ -103,7 +102,6 @@ export function CopyButton({ label, text }: { label: string; text: string }) {
   };
   return (
     <button type="button" class="button plain" onClick={() => void copy()}>
-      <Icon name="link" />
       <span aria-live="polite">{done ? "Copied" : label}</span>
     </button>
   );

@@ -118,7 +118,9 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
   );
   if (hours && times.length === 0) return null;
   const last = edge.value?.last;
-  const frames = edge.value === undefined && !edge.error ? [] : framesOf(times, edge.value?.first, last);
+  // What is longer than some hours is shown by days, wherever it ends exactly.
+  const long = times.length > 8;
+  const frames = edge.value === undefined && !edge.error && !long ? [] : framesOf(times, long ? undefined : edge.value?.first, last);
   const shown = all ? frames : frames.slice(0, DAYS);
   const clocks = shown[0] ? [0, 0.25, 0.5, 0.75, 1].map((it) => shown[0]!.start + it * (shown[0]!.end - shown[0]!.start)) : [];
   const live = last !== undefined && nowMicros() - last < LIVE;

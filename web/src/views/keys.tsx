@@ -15,7 +15,7 @@ const KEYS: [string, [string, string][]][] = [
   [
     "Play",
     [
-      ["Space, K", "play, pause"],
+      ["Space K", "play, pause"],
       ["L", "forward; again: faster"],
       ["J", "backward; again: faster"],
       ["P", "play the marked range"],

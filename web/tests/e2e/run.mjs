@@ -210,6 +210,11 @@ test("a link reopens the same edit", async () => {
   assert.equal(await page.getByLabel("Container").inputValue(), "mkv");
   assert.equal(await page.getByLabel("Snap to keyframes").isChecked(), true);
   assert.equal(await stillNumber(page), shown);
+  // Another link to the same channel opens another edit, and Back the first one.
+  await page.evaluate((hash) => (location.hash = hash), edit("360p", `range=${iso(2)},${iso(3)}`));
+  await page.waitForFunction(() => document.querySelector('.facts[aria-busy="false"]')?.getAttribute("data-frames") === "30");
+  await page.goBack();
+  await page.waitForFunction(() => document.querySelector('.facts[aria-busy="false"]')?.getAttribute("data-frames") === "105");
   await close();
 });
 

@@ -81,7 +81,12 @@ impl<'a> EdgeCoder<'a> {
             let key = packet.is_key();
             samples.push(Sample { track: 0, pts, dts: pts - delay, key, second_field: false, bytes });
             Ok(())
-        })
+        })?;
+        if frame.is_none() {
+            // It holds several pictures, and what comes now needs none.
+            self.encoder = None;
+        }
+        Ok(())
     }
 
     fn open(&self, first: &Frame) -> Result<Encoder> {
@@ -151,8 +156,15 @@ impl<'a> EdgeCoder<'a> {
                 let params = format!(
                     "sps-id={number}:stitchable=1:scenecut=0:open-gop=0:keyint=infinite:bframes=0:ref=1:weightp=0:rc-lookahead=0:sync-lookahead=0:threads=1{location}"
                 );
-                let mut options = quality();
-                options.push(("x264-params".into(), params));
+                // A constant quantiser: for a rate factor x264 keeps every picture in half its size too, 5 MiB at 720p, and
+                // looks at it twice. 0 would be lossless, which is another profile.
+                let deeper = 6 * (first.format().depth() - 8).max(0);
+                let quantiser = (settings.crf.round() as i32 + deeper).max(1);
+                let mut options = vec![
+                    ("preset".into(), settings.preset.clone()),
+                    ("qp".into(), quantiser.to_string()),
+                    ("x264-params".into(), params),
+                ];
                 if let Some(profile) = self.format.and_then(h264_profile) {
                     options.push(("profile".into(), profile.into()));
                 }

@@ -15,7 +15,7 @@ use crate::base::{Error, Result, Span, Token};
 use crate::media::Sink;
 use crate::media::ffi::Frame;
 use crate::media::sound::{SoundDecoder, SoundFormat};
-use crate::media::source::{ClipReader, Want};
+use crate::media::source::Want;
 use grid::Range;
 use join::SoundJoin;
 use output::Output;
@@ -73,7 +73,7 @@ pub fn full(
 /// Rate and channels of the source's sound: those of the first clip that has any, among the first few.
 fn sound_format(source: &CutSource, token: &Token) -> Result<Option<SoundFormat>> {
     for clip in source.runs.iter().flatten().take(3) {
-        let mut reader = match ClipReader::open(clip, Want::Both, token) {
+        let mut reader = match source.open(clip, Want::Both, token) {
             Err(_) if !clip.whole => continue,
             reader => reader?,
         };
@@ -156,6 +156,7 @@ impl<'a> Sequence<'a> {
             return Err(Error::damaged("no picture of the span can be decoded"));
         }
         self.sound(true)?;
+        self.summary.seconds = look.clock.base.seconds(self.end);
         self.output.finish()?;
         Ok(self.summary)
     }
@@ -170,8 +171,8 @@ impl<'a> Sequence<'a> {
     fn first_look(&mut self) -> Result<(Option<Shots<'a>>, Look)> {
         for number in 0..self.cut.ranges.len() {
             let mut shots = self.open(number)?;
-            if let Some((frame, clock)) = shots.first(&mut self.join)? {
-                self.output.prepare(frame, clock)?;
+            if let Some((frame, clock, rotation)) = shots.first(&mut self.join)? {
+                self.output.prepare(frame, clock, rotation)?;
                 let fit = self.output.picture_format().ok_or_else(|| Error::internal("no output"))?;
                 let look = Look::new(clock, fit, frame)?;
                 return Ok((Some(shots), look));

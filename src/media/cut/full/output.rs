@@ -84,8 +84,8 @@ impl<'a> Output<'a> {
         self.sound.map(|it| if opus { SoundFormat { rate: OPUS_RATE, ..it } } else { it })
     }
 
-    /// Sets everything up for pictures like `first`.
-    pub fn prepare(&mut self, first: &Frame, clock: Clock) -> Result<()> {
+    /// Sets everything up for pictures like `first`, to be turned by `rotation` degrees clockwise.
+    pub fn prepare(&mut self, first: &Frame, clock: Clock, rotation: u32) -> Result<()> {
         let container = self.options.container;
         let settings = match container {
             Container::WebM => self.vp9_settings(first, clock),
@@ -119,7 +119,8 @@ impl<'a> Output<'a> {
             Container::WebM => ("webm", &[("avoid_negative_ts", "disabled")], 0),
         };
         let mut muxer = Muxer::new(name, self.bytes.writer())?;
-        muxer.add(&video)?;
+        let pictures = muxer.add(&video)?;
+        muxer.set_rotation(pictures, rotation)?;
         if let Some(audio) = &audio {
             muxer.add(audio)?;
         }

@@ -1,6 +1,7 @@
 //! The packets of one range, in the order they are to be decoded, placed on a clock that holes do not stop.
 
-use crate::base::{Error, Kind, Result, Span, Timestamp, Token, time::TimeBase};
+use crate::base::time::{SECOND, TimeBase};
+use crate::base::{Error, Kind, Result, Span, Timestamp, Token};
 use crate::media::Clip;
 use crate::media::cut::CutSource;
 use crate::media::ffi::{Packet, Skip, StreamInfo};
@@ -155,7 +156,7 @@ impl<'a> Packets<'a> {
         let first = self.run == 0 && self.at == 0;
         let joined = self.at > 0;
         self.at += 1;
-        let reader = ClipReader::open(clip, self.want, self.token)?;
+        let reader = self.source.open(clip, self.want, self.token)?;
         let (Some(video), Some(anchor)) = (reader.video.clone(), reader.anchor) else {
             return Err(Error::damaged("a segment of the span holds no picture"));
         };
@@ -165,7 +166,10 @@ impl<'a> Packets<'a> {
         let (base, joiner) =
             self.joiner.get_or_insert_with(|| (video.time_base, Joiner::new(video.time_base)));
         // The last picture before ends where this clip starts, unless something is missing between.
-        let at = joiner.place(anchor, joined, self.content_end.unwrap_or(0));
+        // 0 lies a second or two before what is wanted, so that nothing is held of a long clip.
+        let unwanted = ((self.span.start - clip.start) / SECOND - 1).max(0) * SECOND;
+        let begin = -TimeBase::MICROS.rescale(unwanted, *base);
+        let at = joiner.place(anchor, joined, self.content_end.unwrap_or(begin));
         let placement = Placement { anchor, at, video_base: *base };
         self.queue.push_back(Event::Clip { joined });
         let before = self.source.before.as_ref().filter(|_| first);
@@ -198,6 +202,11 @@ impl<'a> Packets<'a> {
         if open.reader.is_audio(&packet) {
             if let Some(audio) = &open.reader.audio {
                 let (placement, base) = (open.placement, audio.time_base);
+                // A decoder needs some of what comes before.
+                let early = -TimeBase::new(1, 1).rescale(1, placement.video_base);
+                if packet.pts().is_some_and(|pts| placement.ticks(pts, base) < early) {
+                    return Ok(());
+                }
                 self.queue.push_back(Event::Sound { packet, placement, base });
             }
             return Ok(());

@@ -115,10 +115,13 @@ impl<'a> Shots<'a> {
         std::mem::take(&mut self.decoded)
     }
 
-    /// The first picture as it was decoded, with the range's clock; `None` where the range has none.
-    pub fn first(&mut self, join: &mut SoundJoin) -> Result<Option<(&Frame, Clock)>> {
+    /// The first picture as it was decoded, with the range's clock and the degrees it is to be turned clockwise; `None`
+    /// where the range has none.
+    pub fn first(&mut self, join: &mut SoundJoin) -> Result<Option<(&Frame, Clock, u32)>> {
         while self.ready.is_empty() && self.step(join)? {}
-        Ok(self.ready.front().map(|(frame, _)| frame).zip(self.packets.clock()))
+        let first = self.ready.front().zip(self.packets.clock());
+        let rotation = self.packets.clip().map_or(0, |(_, video)| video.rotation);
+        Ok(first.map(|((frame, _), clock)| (frame, clock, rotation)))
     }
 
     /// The next picture, `None` at the end of the range.

@@ -90,9 +90,9 @@ function Facts({ receipt, edit, waiting, onEdit }: { receipt: Receipt; edit: Edi
       {receipt.full_encode && edit.type === "smart" && edit.container !== "ts" && edit.container !== "webm" && (
         <p class="hint">
           <button type="button" class="inline" onClick={() => onEdit({ ...edit, container: "ts" })}>
-            As MPEG-TS
-          </button>{" "}
-          only the edges and the transitions are.
+            Switch to MPEG-TS
+          </button>
+          , where only edges, transitions and fillings are.
         </p>
       )}
     </div>
@@ -202,9 +202,12 @@ export function Output({ channel, quality, qualities, edit, estimate, waiting, o
         <Button icon="play" filled label="Preview" keys="Enter" disabled={!ready} onClick={onPreview} />
       </div>
       {ready && (
-        <div class="row copies" role="group" aria-label="Copy">
-          <CopyButton label="Clip address" text={location.origin + path} />
-          <CopyButton label="This edit" text={location.href} />
+        <div class="copies" role="group" aria-labelledby="copies">
+          <span id="copies" class="faint">
+            Copy
+          </span>
+          <CopyButton label="Clip link" text={location.origin + path} />
+          <CopyButton label="Edit link" text={location.href} />
           <CopyButton label="Command" text={cliCommand(channel, quality, edit)} />
           <CopyButton label="curl" text={curlCommand(location.origin, channel, quality, edit)} />
         </div>

@@ -1,6 +1,6 @@
-import { clockOf, dayOf, formatTime, type Micros, SECOND } from "../../lib/time.ts";
+import { clockOf, dayOf, formatTime, HOUR, type Micros, SECOND } from "../../lib/time.ts";
 import { lengthOf, ticks, type View, xOf } from "../../lib/view.ts";
-import type { Strip } from "./strip.ts";
+import { MOST, type Strip } from "./strip.ts";
 
 /** Rows of a timeline in pixels of CSS, from the top. */
 export const ROWS = { ruler: 26, tiles: 54, wave: 58 };
@@ -98,7 +98,15 @@ function paintWave(context: CanvasRenderingContext2D, colours: Colours, { view, 
   context.fillStyle = colours.line;
   context.fillRect(0, middle, width, 1);
   const wave = strip.wave;
-  if (!wave) return;
+  if (!wave) {
+    if (lengthOf(view) <= MOST.wave) return;
+    context.fillStyle = colours.faint;
+    context.font = "12px ui-sans-serif, system-ui, sans-serif";
+    context.textAlign = "center";
+    context.fillText(`Zoom in to ${MOST.wave / HOUR} hours to see the sound`, width / 2, middle - 8);
+    context.textAlign = "start";
+    return;
+  }
   context.fillStyle = colours.wave;
   const half = ROWS.wave / 2 - 3;
   const count = wave.samples.length / 2;

@@ -23,7 +23,7 @@ export function readWaveform(bytes: ArrayBuffer, start: Micros): Waveform {
 }
 
 /** The longest views that are asked for these; beyond, the work is for the batch lane. */
-const MOST = { wave: 4 * HOUR, marks: 30 * MINUTE, keys: 10 * MINUTE };
+export const MOST = { wave: 4 * HOUR, marks: 30 * MINUTE, keys: 10 * MINUTE };
 const TILES = 10;
 const KEPT = 240;
 

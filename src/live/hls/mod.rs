@@ -1,0 +1,314 @@
+//! What viewers get of a stream: low-latency HLS out of its ring, made while somebody watches.
+//!
+//! Invariant: one thread a stream that is watched, none a viewer; what is made is made once, whoever many ask for it. Not
+//! here: the text of playlists (packaging), the bytes of fragments (media::mp4).
+
+mod follow;
+mod pace;
+mod reload;
+mod segmenter;
+mod sound;
+mod tokens;
+mod window;
+
+pub use reload::Awaited;
+pub use tokens::Scope;
+pub use window::{Found, Limits};
+
+use crate::base::time::SECOND;
+use crate::base::{Error, Kind, Result, Token};
+use crate::live::Ring;
+use crate::packaging::low_latency;
+use bytes::Bytes;
+use flate2::{Compression, write::GzEncoder};
+use parking_lot::Mutex;
+use std::io::Write;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+use tokens::Tokens;
+use tokio::sync::watch;
+use window::Window;
+
+/// How a stream is handed out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// Segments are this long at least, in microseconds.
+    pub segment: i64,
+    /// Parts are this long at most, in microseconds.
+    pub part: i64,
+    pub limits: Limits,
+    /// How long a request may wait for what is to come.
+    pub wait: Duration,
+    /// Nobody watches once nobody has asked for so long.
+    pub idle: Duration,
+    /// How long a token lives that is not used.
+    pub token_idle: Duration,
+    pub tokens: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            segment: 4 * SECOND,
+            part: SECOND / 2,
+            limits: Limits { window: 60 * SECOND, segments: 30, bytes: 64 << 20 },
+            wait: Duration::from_secs(15),
+            idle: Duration::from_secs(30),
+            token_idle: Duration::from_secs(300),
+            tokens: 1000,
+        }
+    }
+}
+
+/// A playlist as it is sent.
+#[derive(Debug)]
+pub struct Text {
+    pub plain: Bytes,
+    pub gzip: Bytes,
+    /// A word that changes whenever a byte does.
+    pub tag: String,
+}
+
+#[derive(Debug)]
+struct State {
+    window: Window,
+    /// The playlist, whole and as a delta, since the last change.
+    texts: [Option<Arc<Text>>; 2],
+    /// Counts changes.
+    version: u64,
+    following: bool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    ring: Arc<Ring>,
+    options: Options,
+    state: Mutex<State>,
+    tokens: Mutex<Tokens>,
+    changed: watch::Sender<u64>,
+    /// When somebody asked last.
+    asked: watch::Sender<Option<Instant>>,
+    orientation: AtomicU8,
+    bursty_input: AtomicBool,
+    stop: Token,
+}
+
+/// The viewers' side of a stream.
+#[derive(Debug)]
+pub struct Hls(Arc<Shared>);
+
+impl Drop for Hls {
+    fn drop(&mut self) {
+        self.0.stop.cancel();
+    }
+}
+
+impl Shared {
+    fn change(&self, change: impl FnOnce(&mut Window)) {
+        let mut state = self.state.lock();
+        change(&mut state.window);
+        state.texts = [None, None];
+        state.version += 1;
+        drop(state);
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Whether nobody has asked for long enough; the thread that follows is to end then.
+    fn leave_if_idle(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        // Looked at under the lock: who asks now finds the thread gone, or keeps it.
+        let idle = self.asked.borrow().is_none_or(|it| now.saturating_duration_since(it) > self.options.idle);
+        if idle {
+            state.following = false;
+            state.window.clear();
+            state.texts = [None, None];
+        }
+        idle
+    }
+}
+
+impl Hls {
+    pub fn new(ring: Arc<Ring>, options: Options) -> Self {
+        let state = State {
+            window: Window::new(options.limits, options.part),
+            texts: [None, None],
+            version: 0,
+            following: false,
+        };
+        Self(Arc::new(Shared {
+            ring,
+            tokens: Mutex::new(Tokens::new(options.tokens, options.token_idle)),
+            options,
+            state: Mutex::new(state),
+            changed: watch::Sender::new(0),
+            asked: watch::Sender::new(None),
+            orientation: AtomicU8::new(1),
+            bursty_input: AtomicBool::new(false),
+            stop: Token::root(),
+        }))
+    }
+
+    /// How pictures are turned when they are shown, 1 to 8; told by heads from now on.
+    pub fn set_orientation(&self, orientation: u8) {
+        self.0.orientation.store(orientation, Ordering::Relaxed);
+    }
+
+    /// The source is one that comes in bursts (another HLS): it is handed out in whole segments.
+    pub fn set_bursty_input(&self, bursty: bool) {
+        self.0.bursty_input.store(bursty, Ordering::Relaxed);
+    }
+
+    /// When somebody asked last, and whenever somebody does.
+    pub fn asked(&self) -> watch::Receiver<Option<Instant>> {
+        self.0.asked.subscribe()
+    }
+
+    /// Somebody has asked within the idle time.
+    pub fn is_watched(&self, now: Instant) -> bool {
+        let idle = self.0.options.idle;
+        self.0.asked.borrow().is_some_and(|it| now.saturating_duration_since(it) <= idle)
+    }
+
+    /// Tokens in use, and bytes held for viewers.
+    pub fn usage(&self, now: Instant) -> (usize, usize) {
+        let viewers = self.0.tokens.lock().used_within(self.0.options.idle, now);
+        (viewers, self.0.state.lock().window.bytes())
+    }
+
+    /// A new token.
+    pub fn mint(&self, scope: Scope, limit: Option<Duration>) -> Result<String> {
+        self.0.tokens.lock().mint(scope, limit, Instant::now())
+    }
+
+    /// The token that the stream itself tells of.
+    pub fn own_token(&self) -> Result<String> {
+        self.0.tokens.lock().own(Instant::now())
+    }
+
+    pub fn revoke(&self, token: &str) -> bool {
+        self.0.tokens.lock().revoke(token)
+    }
+
+    /// Nobody's token opens anything any more: the stream was stopped.
+    pub fn revoke_all(&self) {
+        self.0.tokens.lock().clear();
+    }
+
+    /// # Errors
+    /// `not-found` where the token opens nothing of this.
+    pub fn admit(&self, token: &str, what: Scope) -> Result<()> {
+        match self.0.tokens.lock().opens(token, what, Instant::now()) {
+            true => Ok(()),
+            false => Err(Error::not_found("There is no such stream, or its address is no longer valid.")),
+        }
+    }
+
+    /// Notes that somebody asks, and follows the ring if nobody did.
+    fn ask(&self) -> Result<()> {
+        self.0.asked.send_replace(Some(Instant::now()));
+        let mut state = self.0.state.lock();
+        if state.following {
+            return Ok(());
+        }
+        let shared = Arc::clone(&self.0);
+        let run = move || follow::follow(&shared);
+        std::thread::Builder::new()
+            .name("hls".into())
+            .spawn(run)
+            .map_err(|fault| Error::busy("the stream cannot be followed").with_cause(fault))?;
+        state.following = true;
+        Ok(())
+    }
+
+    /// Waits until `look` finds something; no thread waits.
+    async fn wait<T>(&self, mut look: impl FnMut(&mut State) -> Result<Option<T>>) -> Result<T> {
+        self.ask()?;
+        let mut changed = self.0.changed.subscribe();
+        let limit = tokio::time::sleep(self.0.options.wait);
+        tokio::pin!(limit);
+        loop {
+            if let Some(found) = look(&mut self.0.state.lock())? {
+                return Ok(found);
+            }
+            tokio::select! {
+                _ = changed.changed() => {}
+                () = &mut limit => return Err(self.late()),
+            }
+        }
+    }
+
+    fn late(&self) -> Error {
+        let detail = "The source has brought nothing for as long as a request may wait.";
+        match self.0.ring.is_ended() {
+            true => Error::new(Kind::NotFound, "no-media", detail),
+            false => Error::new(Kind::Deadline, "no-media", detail),
+        }
+    }
+
+    /// The master playlist.
+    pub async fn master(&self) -> Result<String> {
+        self.wait(|state| Ok(state.window.quality().map(|it| low_latency::master(&it)))).await
+    }
+
+    /// The media playlist, once it holds what is awaited.
+    pub async fn playlist(&self, awaited: Awaited, delta: bool) -> Result<Arc<Text>> {
+        self.wait(|state| Ok(awaited.is_in(&state.window)?.then(|| state.text(delta)))).await
+    }
+
+    /// The head of a run of segments.
+    pub fn head(&self, number: u64) -> Result<Bytes> {
+        self.ask()?;
+        let orientation = self.0.orientation.load(Ordering::Relaxed);
+        match self.0.state.lock().window.heading(number) {
+            Found::Here(it) => Ok(it.file(orientation)),
+            Found::Gone => Err(gone()),
+            Found::Later | Found::Never => Err(never()),
+        }
+    }
+
+    /// A segment, once it is complete.
+    pub async fn segment(&self, number: u64) -> Result<Bytes> {
+        self.wait(|state| settle(state.window.segment(number))).await
+    }
+
+    /// A part, once it is there.
+    pub async fn part(&self, number: u64, part: usize) -> Result<Bytes> {
+        self.wait(|state| settle(state.window.part(number, part))).await
+    }
+}
+
+fn gone() -> Error {
+    Error::new(Kind::Gone, "gone", "This part of the stream is no longer held.")
+}
+
+fn never() -> Error {
+    Error::not_found("The stream has no such part.")
+}
+
+fn settle<T>(found: Found<T>) -> Result<Option<T>> {
+    match found {
+        Found::Here(it) => Ok(Some(it)),
+        Found::Later => Ok(None),
+        Found::Gone => Err(gone()),
+        Found::Never => Err(never()),
+    }
+}
+
+impl State {
+    fn text(&mut self, delta: bool) -> Arc<Text> {
+        let (window, version) = (&self.window, self.version);
+        let text = self.texts[usize::from(delta)].get_or_insert_with(|| {
+            let plain = Bytes::from(window.playlist(delta));
+            let mut encoder = GzEncoder::new(Vec::with_capacity(plain.len() / 4), Compression::fast());
+            // Writing to a Vec cannot fail.
+            let _ = encoder.write_all(&plain);
+            let gzip = encoder.finish().unwrap_or_default().into();
+            Arc::new(Text { plain, gzip, tag: format!("{version:x}{}", if delta { "d" } else { "" }) })
+        });
+        Arc::clone(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

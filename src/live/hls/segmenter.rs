@@ -1,0 +1,238 @@
+//! Where segments and parts begin and end. Pure: samples in, cuts out; no clock, and no waiting for sound.
+//!
+//! A part ends before the picture that would make it longer than its target, so its last picture's length is known to be
+//! true. A segment begins with a keyframe, at or after its target.
+
+use crate::base::Timestamp;
+use crate::base::time::{SECOND, TimeBase};
+use crate::live::Epoch;
+use crate::media::live::{Sample, TrackKind};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// How long things are to be, in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Targets {
+    pub segment: i64,
+    pub part: i64,
+}
+
+/// A run of segments with the same head. Another one is a discontinuity.
+#[derive(Debug, Clone)]
+pub struct Stretch {
+    pub epoch: Arc<Epoch>,
+    /// Indices of its tracks.
+    pub video: usize,
+    pub audio: Option<usize>,
+    /// DTS of its first picture.
+    pub first: i64,
+}
+
+/// The samples of a part, in decoding order.
+#[derive(Debug, Clone)]
+pub struct Part {
+    pub video: Vec<Arc<Sample>>,
+    pub audio: Vec<Arc<Sample>>,
+    /// DTS of what follows, in each track's ticks.
+    pub video_end: i64,
+    pub audio_end: Option<i64>,
+    /// In microseconds; those of a segment's parts add up to the segment's.
+    pub duration: i64,
+    /// It holds a keyframe.
+    pub independent: bool,
+}
+
+/// What becomes of a stream.
+#[derive(Debug, Clone)]
+pub enum Cut {
+    Stretch(Stretch),
+    /// A segment begins; its first picture is shown at this time.
+    Segment(Timestamp),
+    Part(Part),
+    /// The segment is complete.
+    End,
+}
+
+/// A part is this much of its target at least (RFC 8216bis §4.4.4.9), but for the last of a segment.
+const LEAST_PERCENT: i64 = 85;
+/// Segments at the start of a stretch that end with the first keyframe, whatever their target: who joins then has
+/// whole segments soon.
+const EAGER_SEGMENTS: u32 = 2;
+/// Sound that is not heard for so long is taken for silent, and left out of the next segment's head: players wait
+/// for every track that a head tells of.
+const SILENT: i64 = 5 * SECOND;
+/// Frames of sound that wait for the pictures they belong to; sources that are further ahead lose the oldest.
+const MOST_WAITING: usize = 4096;
+
+/// Cuts one stream.
+#[derive(Debug)]
+pub struct Segmenter {
+    targets: Targets,
+    open: Option<Open>,
+}
+
+/// An epoch at hand.
+#[derive(Debug)]
+struct Open {
+    epoch: Arc<Epoch>,
+    video: usize,
+    audio: Option<usize>,
+    video_base: TimeBase,
+    audio_base: TimeBase,
+    /// DTS of the first picture: where times are counted from.
+    first: i64,
+    /// Of pictures, in microseconds from `first`.
+    segment_at: i64,
+    part_at: i64,
+    pictures: Vec<Arc<Sample>>,
+    sounds: VecDeque<Arc<Sample>>,
+    /// The stretch was told, and whether with sound.
+    told: Option<bool>,
+    /// Whether there is sound is to be looked at again.
+    doubtful: bool,
+    segments: u32,
+    segment_told: bool,
+    /// Where sound was handed out last, in microseconds from `first`.
+    heard_at: i64,
+}
+
+impl Segmenter {
+    pub fn new(targets: Targets) -> Self {
+        Self { targets, open: None }
+    }
+
+    /// Takes the next sample.
+    pub fn take(&mut self, epoch: &Arc<Epoch>, sample: &Arc<Sample>, mut cut: impl FnMut(Cut)) {
+        if self.open.as_ref().is_none_or(|it| it.epoch.number != epoch.number) {
+            self.end(&mut cut);
+            self.open = Open::new(epoch, sample);
+        }
+        let Some(open) = &mut self.open else { return };
+        if Some(sample.track) == open.audio {
+            open.sounds.push_back(Arc::clone(sample));
+            if open.sounds.len() > MOST_WAITING {
+                open.sounds.pop_front();
+            }
+        } else if sample.track == open.video {
+            open.picture(sample, self.targets, &mut cut);
+        }
+    }
+
+    /// Nothing follows what came, or something is missing: what is open is completed.
+    pub fn end(&mut self, mut cut: impl FnMut(Cut)) {
+        let Some(mut open) = self.open.take() else { return };
+        if let Some(last) = open.pictures.last() {
+            let end = last.dts.saturating_add(last.duration.into());
+            open.spill(end, self.targets, &mut cut);
+            open.close_part(open.pictures.len(), end, &mut cut);
+        }
+        if open.segment_told {
+            cut(Cut::End);
+        }
+    }
+}
+
+impl Open {
+    /// Begins with a keyframe.
+    fn new(epoch: &Arc<Epoch>, sample: &Arc<Sample>) -> Option<Self> {
+        let video = epoch.video().filter(|it| sample.key && sample.track == *it)?;
+        epoch.tracks.get(video)?.entry.as_ref()?;
+        let audio = epoch.tracks.iter().position(|it| it.kind == TrackKind::Audio && it.entry.is_some());
+        let base = |track: usize| epoch.tracks[track].time_base;
+        Some(Self {
+            epoch: Arc::clone(epoch),
+            video,
+            audio,
+            video_base: base(video),
+            audio_base: audio.map_or(TimeBase::MICROS, base),
+            first: sample.dts,
+            segment_at: 0,
+            part_at: 0,
+            pictures: Vec::new(),
+            sounds: VecDeque::new(),
+            told: None,
+            doubtful: true,
+            segments: 0,
+            segment_told: false,
+            heard_at: 0,
+        })
+    }
+
+    /// A picture's place, in microseconds from the first.
+    fn at(&self, dts: i64) -> i64 {
+        self.video_base.micros(dts.saturating_sub(self.first))
+    }
+
+    fn heard(&self, sound: &Sample) -> i64 {
+        let from = self.video_base.rescale(self.first, self.audio_base);
+        self.audio_base.micros(sound.dts.saturating_sub(from))
+    }
+
+    /// The last picture ends at `end`, as is known now: where that is too long for the part, it is the next one's first.
+    fn spill(&mut self, end: i64, targets: Targets, cut: &mut impl FnMut(Cut)) {
+        if self.at(end) - self.part_at > targets.part && self.pictures.len() > 1 {
+            let count = self.pictures.len() - 1;
+            self.close_part(count, self.pictures[count].dts, cut);
+        }
+    }
+
+    fn picture(&mut self, picture: &Arc<Sample>, targets: Targets, cut: &mut impl FnMut(Cut)) {
+        let at = self.at(picture.dts);
+        self.spill(picture.dts, targets, cut);
+        let least = if self.segments < EAGER_SEGMENTS { targets.part } else { targets.segment };
+        let ends_segment = picture.key && at - self.segment_at >= least;
+        let length = at - self.part_at;
+        let next = at + self.video_base.micros(picture.duration.into());
+        let full = next - self.part_at > targets.part && length * 100 >= targets.part * LEAST_PERCENT;
+        if (ends_segment || full) && !self.pictures.is_empty() {
+            self.close_part(self.pictures.len(), picture.dts, cut);
+        }
+        if ends_segment && self.segment_told {
+            cut(Cut::End);
+            self.segment_told = false;
+            self.segments += 1;
+            // Sound that has fallen silent, or is heard at last, is another stretch.
+            let silent = at - self.heard_at >= SILENT;
+            let heard = self.heard_at > self.segment_at;
+            self.doubtful = self.told == Some(silent) || self.told == Some(!heard);
+            self.segment_at = at;
+        }
+        self.pictures.push(Arc::clone(picture));
+    }
+
+    /// Hands out the first `count` pictures, which end at `end`, with the sound that is heard before.
+    fn close_part(&mut self, count: usize, end: i64, cut: &mut impl FnMut(Cut)) {
+        let rest = self.pictures.split_off(count);
+        let video = std::mem::replace(&mut self.pictures, rest);
+        let end_at = self.at(end);
+        let ready = self.sounds.iter().take_while(|it| self.heard(it) < end_at).count();
+        let audio: Vec<Arc<Sample>> = self.sounds.drain(..ready).collect();
+        if std::mem::take(&mut self.doubtful) && self.told != Some(!audio.is_empty()) {
+            self.told = Some(!audio.is_empty());
+            let (epoch, video_first) = (Arc::clone(&self.epoch), video.first());
+            let first = video_first.map_or(0, |it| it.dts);
+            let audio = self.audio.filter(|_| !audio.is_empty());
+            cut(Cut::Stretch(Stretch { epoch, video: self.video, audio, first }));
+        }
+        let with_sound = self.told == Some(true);
+        if !audio.is_empty() {
+            self.heard_at = end_at;
+        }
+        if !self.segment_told {
+            self.segment_told = true;
+            cut(Cut::Segment(video.first().map_or(Timestamp::MIN, |it| it.time)));
+        }
+        cut(Cut::Part(Part {
+            independent: video.iter().any(|it| it.key),
+            video,
+            audio: if with_sound { audio } else { Vec::new() },
+            video_end: end,
+            audio_end: self.sounds.front().map(|it| it.dts),
+            duration: end_at - self.part_at,
+        }));
+        self.part_at = end_at;
+    }
+}
+
+#[cfg(test)]
+mod tests;
