@@ -540,12 +540,6 @@ impl Config {
         within("record.longest_segment", self.record.longest_segment.0.as_secs() as usize, 2, 3600)?;
         within("record.largest_segment", self.record.largest_segment.0 as usize, 1 << 20, 4 << 30)?;
         within("record.gaps", self.record.gaps.0 as usize, 4 << 10, 64 << 20)?;
-        within(
-            "record.retention_every",
-            self.record.retention_every.0.as_millis() as usize,
-            100,
-            86_400_000,
-        )?;
         within("record.running", self.record.running, 1, 10_000)?;
         within("record.kept", self.record.kept, 1, 100_000)?;
         within("record.longest", self.record.longest.0.as_secs() as usize, 1, 7 * 86_400)?;
@@ -564,6 +558,7 @@ impl Config {
             ("live.retry_auth", self.live.retry_auth),
             ("live.healthy", self.live.healthy),
             ("live.idle", self.live.idle),
+            ("record.retention_every", self.record.retention_every),
         ] {
             within(key, value.0.as_millis() as usize, 100, 86_400_000)?;
         }
