@@ -113,7 +113,7 @@ impl ToJfif {
 
 /// The upper half of a product.
 fn upper(a: i16, b: i16) -> i16 {
-    (i32::from(a) * i32::from(b) >> 16) as i16
+    ((i32::from(a) * i32::from(b)) >> 16) as i16
 }
 
 fn clamp(units: i16) -> u8 {

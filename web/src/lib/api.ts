@@ -139,10 +139,11 @@ export interface Recording {
   cause: string | null;
   start: string;
   end: string | null;
-  duration: number | null;
-  lookback: number | null;
+  /** Seconds so far. */
+  length?: number | null;
   bytes: number | null;
-  url: string;
+  detail?: string | null;
+  url?: string | null;
 }
 
 export interface Stream {
@@ -154,7 +155,7 @@ export interface Stream {
   since: string;
   viewer_url: string | null;
   tracks?: { kind: string; codec: string; width?: number; height?: number; frame_rate?: number }[];
-  diagnostics?: { fps?: number; bitrate?: number; latency?: number; last_frame_age?: number; ring_seconds?: number; viewers?: number };
+  diagnostics?: { fps?: number; bitrate?: number; latency?: number | null; ring_seconds?: number; viewers?: number };
   recordings?: Recording[];
 }
 

@@ -100,7 +100,7 @@ function Card({ stream, again }: { stream: Stream; again: () => void }) {
                 </dd>
               </div>
             )}
-            {facts.fps !== undefined && (
+            {live && facts.fps !== undefined && (
               <div>
                 <dt>Frames</dt>
                 <dd>{facts.fps.toFixed(1)} a second</dd>
@@ -109,10 +109,10 @@ function Card({ stream, again }: { stream: Stream; again: () => void }) {
             {facts.latency !== undefined && facts.latency !== null && (
               <div>
                 <dt>Latency</dt>
-                <dd>{facts.latency.toFixed(1)} s</dd>
+                <dd>{Math.max(0, facts.latency).toFixed(1)} s</dd>
               </div>
             )}
-            {facts.ring_seconds !== undefined && (
+            {live && facts.ring_seconds !== undefined && (
               <div>
                 <dt>Lookback</dt>
                 <dd>up to {Math.round(facts.ring_seconds)} s</dd>
@@ -212,7 +212,7 @@ export function Live() {
     if (!value) return;
     const events = new EventSource("/streams/events");
     const heard = (): void => again();
-    for (const kind of ["message", "state", "recording"]) events.addEventListener(kind, heard);
+    for (const kind of ["state", "epoch", "changed", "removed", "recorded", "recording"]) events.addEventListener(kind, heard);
     events.onerror = () => events.readyState === EventSource.CLOSED && events.close();
     return () => events.close();
   }, [value !== undefined]);

@@ -35,16 +35,16 @@ export function RecordingTable({ recordings, again, stream }: { recordings: Reco
           </thead>
           <tbody>
             {recordings.map((it) => {
-              const [start, end] = [parseTime(it.start), it.end ? parseTime(it.end) : null];
-              const length = it.duration !== null ? it.duration * SECOND : start !== null && end !== null ? end - start : null;
+              const start = parseTime(it.start ?? "");
+              const length = typeof it.length === "number" ? it.length * SECOND : null;
               return (
                 <tr key={it.id}>
                   <td>{it.name}</td>
                   {stream && <td>{it.stream}</td>}
                   <td>
-                    <span class={`badge ${it.state}`}>{it.state}</span> {it.cause && <span class="faint">{it.cause}</span>}
+                    <span class={`badge ${it.state}`}>{it.state}</span> {it.cause && <span class="faint">{it.detail ?? it.cause}</span>}
                   </td>
-                  <td>{start === null ? it.start : formatTime(start, 0).replace("T", " ")}</td>
+                  <td>{start === null ? "–" : formatTime(start, 0).replace("T", " ")}</td>
                   <td class="number">{length === null ? "–" : formatDuration(length)}</td>
                   <td class="number">{it.bytes === null ? "–" : formatBytes(it.bytes)}</td>
                   <td class="tools">

@@ -63,7 +63,7 @@ async function open(hash = "", options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const faults = [];
-  page.on("pageerror", (error) => faults.push(error.message));
+  page.on("pageerror", (error) => faults.push(error.stack ?? error.message));
   page.on("console", (message) => {
     // A refusal of the server is part of some tests; a breach of the page's own policy never is.
     if (message.type() === "error" && !message.text().includes("status of 4")) faults.push(message.text());
@@ -331,6 +331,41 @@ test("scrubbing asks for no more than 30 answers a second, and ends with the rig
   assert.ok(Math.abs(number - 0.8 * SECONDS * FPS) < 2 * FPS, `frame ${number}`);
   const most = Math.max(...sent.map((at) => sent.filter((it) => it >= at && it < at + 1000).length));
   assert.ok(sent.length > 5 && most <= 30, `${most} requests in a second, ${sent.length} in all`);
+  await close();
+});
+
+/** Sends the demo's first segments as a camera would: each when the one before it was seen. */
+async function* camera() {
+  const hour = new Date(START).toISOString().slice(0, 13);
+  const names = (await (await fetch(`${base}/files/demo/360p/${hour}`)).json()).slice(0, 7);
+  for (const [number, name] of names.entries()) {
+    if (number > 0) await new Promise((resolve) => setTimeout(resolve, 1900));
+    yield new Uint8Array(await (await fetch(`${base}/segments/demo/360p/${hour}/${name}`)).arrayBuffer());
+  }
+}
+
+test("a live stream is watched, and recorded from before the button was pressed", async () => {
+  const put = (path, body, headers) => fetch(`${base}/streams/${path}`, { method: "PUT", body, headers, duplex: "half" });
+  const made = await put("camera", JSON.stringify({ source: { push: "http" }, keepalive: true }), { "Content-Type": "application/json" });
+  assert.ok(made.ok, `${made.status} ${await made.text()}`);
+  const sent = put("camera/media", camera(), { "Content-Type": "video/mp2t" }).catch(() => undefined);
+  const { page, close } = await open("#/live");
+  await page.locator(".stream .badge.live").waitFor();
+  await page.getByRole("button", { name: "Watch", exact: true }).click();
+  await page.waitForFunction(() => (document.querySelector(".stream video")?.currentTime ?? 0) > 0.5);
+  await page.getByLabel("From so many seconds ago").fill("3");
+  await page.getByLabel("For seconds (empty: until stopped)").fill("2");
+  await page.getByRole("button", { name: "Record" }).click();
+  await page.locator("td .badge.done").waitFor();
+  await page.goto(`${base}/#/recordings`);
+  await page.getByRole("button", { name: /^Play/ }).click();
+  await page.waitForFunction(() => (document.querySelector("dialog video")?.currentTime ?? 0) > 0.2);
+  assert.ok((await page.evaluate(() => document.querySelector("dialog video").duration)) > 3.9, "two seconds, and the three before");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: /^Delete/ }).click();
+  await page.getByText("No recordings yet").waitFor();
+  await fetch(`${base}/streams/camera`, { method: "DELETE" });
+  await sent;
   await close();
 });
 

@@ -1,4 +1,4 @@
-import { ask, type Coverage, coverage, gate, isAbort, json, pathOf, query } from "../../lib/api.ts";
+import { ask, type Coverage, coverage, gate, json, pathOf, query } from "../../lib/api.ts";
 import { Latest } from "../../lib/pace.ts";
 import { formatTime, HOUR, type Micros, MINUTE, parseTime, SECOND } from "../../lib/time.ts";
 import { lengthOf, type View } from "../../lib/view.ts";
@@ -98,11 +98,8 @@ export class Strip {
   }
 
   async #loadMarks(span: { start: string; end: string }, path: (root: string, ending: string) => string, snap: boolean, signal: AbortSignal): Promise<Marks> {
-    const nothing = (error: unknown): null => {
-      if (isAbort(error)) throw error;
-      // Of a span without sound, say.
-      return null;
-    };
+    // Of a span without sound, say; what is aborted is not shown anyway.
+    const nothing = (): null => null;
     await gate.pass(signal);
     const scenes = json<{ scenes: { start: string }[] }>(`${path("scenes", ".json")}?${query(span)}`, signal).catch(nothing);
     await gate.pass(signal);
