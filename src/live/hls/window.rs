@@ -248,9 +248,11 @@ impl Window {
 
     fn let_go(&mut self) {
         let mut held: i64 = self.segments.iter().map(Segment::duration).sum();
+        let told = self.segments.len() - self.listed();
+        let most = self.limits.segments.max(told) * KEPT as usize + 1;
         while self.segments.len() > 2
             && (self.bytes > self.limits.bytes
-                || self.segments.len() > self.limits.segments * KEPT as usize + 1
+                || self.segments.len() > most
                 || (held > self.limits.window.max(LEAST_TARGETS * self.target * SECOND) * KEPT
                     && self.segments.len() > LEAST_SEGMENTS * KEPT as usize))
         {
