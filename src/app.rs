@@ -106,10 +106,6 @@ fn jobs(render: &Render) -> Jobs {
 /// Recordings inside an archive; hidden, so that they are never listed.
 const RECORDINGS: &str = ".moviola-recordings";
 
-fn micros(length: Length) -> i64 {
-    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
-}
-
 /// Recording into the archive.
 fn desk(render: &Render, streams: &Streams) -> Desk {
     let config = &render.config.record;
@@ -183,8 +179,18 @@ async fn follow_streams(render: Render, streams: Streams, desk: Arc<Desk>) {
     }
 }
 
-/// Takes away what is no longer to be kept, now and then.
+/// A temporary file that nobody wrote to for so long is of a writer that was killed: no segment takes longer.
+const LEFT_BEHIND: Duration = Duration::from_secs(2 * 3600);
+
+/// Takes away what killed writers left, once, and what is no longer to be kept, now and then.
 async fn keep_retention(render: Render, desk: Arc<Desk>) {
+    let parts = render.clone();
+    let sweep = move |token: &Token| parts.archive.sweep(LEFT_BEHIND, token);
+    if let Ok(ticket) = render.pool.submit(Lane::Batch, &render.stop, sweep)
+        && let Err(error) = ticket.await
+    {
+        tracing::debug!("what killed writers left was not swept away: {error}");
+    }
     loop {
         tokio::time::sleep(render.config.record.retention_every.0).await;
         let (desk, floor) = (Arc::clone(&desk), render.config.record.free.0);
@@ -205,6 +211,10 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
             Err(error) => tracing::warn!("what is no longer to be kept was not taken away: {error}"),
         }
     }
+}
+
+fn micros(length: Length) -> i64 {
+    i64::try_from(length.0.as_micros()).unwrap_or(i64::MAX)
 }
 
 /// Live sources, taken up as they were left.

@@ -4,9 +4,11 @@
 //! `MOVIOLA_POOL_BATCH_SEATS`). docs/config.md describes each key; a test keeps the two in step.
 
 mod load;
+mod record;
 
 pub use crate::base::units::{ByteSize, Length};
 pub use load::{Sources, environment, load};
+pub use record::Record;
 
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -206,33 +208,6 @@ pub struct Jobs {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Record {
-    /// A segment of a live stream ends at the first keyframe this long after its start.
-    pub segment: Length,
-    /// Without a keyframe for this long a segment is broken off.
-    pub longest_segment: Length,
-    /// And with this many bytes.
-    pub largest_segment: ByteSize,
-    /// The most that notes of gaps take on the disk, for each channel and quality.
-    pub gaps: ByteSize,
-    /// How often what is no longer to be kept is taken away.
-    pub retention_every: Length,
-    /// The room that is left on the disk: with less, the oldest segments of channels with a retention go.
-    pub free: ByteSize,
-    /// Where recordings are kept, a folder for each stream. Empty: `.moviola-recordings` in the archive.
-    pub directory: PathBuf,
-    /// Recordings at a time.
-    pub running: usize,
-    /// Records of ended recordings that are kept; their files stay.
-    pub kept: usize,
-    /// The longest recording, and the longest lookback.
-    pub longest: Length,
-    /// How long a stream may take to bring the first picture of a recording.
-    pub first_media: Length,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
 pub struct Live {
     /// The folder of the file of streams. Empty: `.moviola-streams` in the archive.
     pub directory: PathBuf,
@@ -420,24 +395,6 @@ impl Default for Warm {
     }
 }
 
-impl Default for Record {
-    fn default() -> Self {
-        Self {
-            segment: seconds(2),
-            longest_segment: seconds(60),
-            largest_segment: ByteSize(128 << 20),
-            gaps: ByteSize(256 << 10),
-            retention_every: seconds(60),
-            free: ByteSize(1 << 30),
-            directory: PathBuf::new(),
-            running: 64,
-            kept: 1000,
-            longest: seconds(24 * 3600),
-            first_media: seconds(30),
-        }
-    }
-}
-
 impl Default for Storyboard {
     fn default() -> Self {
         Self { max_span: seconds(24 * 3600), deadline: seconds(60) }
@@ -536,20 +493,7 @@ impl Config {
         within("warm.every", self.warm.every.0.as_millis() as usize, 100, 86_400_000)?;
         within("jobs.waiting", self.jobs.waiting, 1, 100_000)?;
         within("jobs.kept", self.jobs.kept, 1, 100_000)?;
-        within("record.segment", self.record.segment.0.as_millis() as usize, 500, 60_000)?;
-        within("record.longest_segment", self.record.longest_segment.0.as_secs() as usize, 2, 3600)?;
-        within("record.largest_segment", self.record.largest_segment.0 as usize, 1 << 20, 4 << 30)?;
-        within("record.gaps", self.record.gaps.0 as usize, 4 << 10, 64 << 20)?;
-        within(
-            "record.retention_every",
-            self.record.retention_every.0.as_millis() as usize,
-            100,
-            86_400_000,
-        )?;
-        within("record.running", self.record.running, 1, 10_000)?;
-        within("record.kept", self.record.kept, 1, 100_000)?;
-        within("record.longest", self.record.longest.0.as_secs() as usize, 1, 7 * 86_400)?;
-        within("record.first_media", self.record.first_media.0.as_millis() as usize, 10, 3_600_000)?;
+        self.record.check(&within)?;
         within("live.streams", self.live.streams, 1, 10_000)?;
         within("live.ring", self.live.ring.0.as_millis() as usize, 1_000, 3_600_000)?;
         within("live.ring_bytes", self.live.ring_bytes.0 as usize, 1 << 20, 64 << 30)?;

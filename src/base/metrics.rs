@@ -64,11 +64,12 @@ pub struct Inner {
     /// Doubtful joins of smart cuts decoded and compared with the source (proved, refused).
     pub cut_joins: IntCounterVec,
     /// Of live streams, by stream: pictures a second, bits a second, seconds from keyframe to keyframe, seconds since the last
-    /// picture (-1 before the first), what the ring holds.
+    /// picture (-1 before the first), viewers, what the ring holds.
     pub stream_fps: GaugeVec,
     pub stream_bitrate: GaugeVec,
     pub stream_gop: GaugeVec,
     pub stream_age: GaugeVec,
+    pub stream_viewers: GaugeVec,
     pub stream_ring_bytes: GaugeVec,
     pub stream_ring_seconds: GaugeVec,
     /// 1 for the state a stream is in, by stream and state.
@@ -254,6 +255,7 @@ impl Metrics {
                 "moviola_stream_last_frame_age_seconds",
                 "Seconds since the last picture; -1 before the first",
             ),
+            stream_viewers: by_stream("moviola_stream_viewers", "Viewers that asked lately"),
             stream_ring_bytes: by_stream("moviola_stream_ring_bytes", "Bytes of samples held in memory"),
             stream_ring_seconds: by_stream(
                 "moviola_stream_ring_seconds",

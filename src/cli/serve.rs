@@ -18,6 +18,9 @@ pub fn run(config: Config) -> Result<()> {
     for url in examples(app.render()) {
         eprintln!("try  http://{}{url}", app.address());
     }
+    for stream in app.streams().list() {
+        eprintln!("try  http://{}/streams/{}", app.address(), stream.id);
+    }
     app.run()
 }
 

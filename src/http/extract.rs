@@ -55,6 +55,10 @@ impl<'a> Path<'a> {
         StreamId::new(&self.decoded(index, "stream")?)
     }
 
+    pub fn recording(&self, index: usize) -> Result<RecordingId> {
+        RecordingId::new(&self.decoded(index, "recording")?)
+    }
+
     /// A component as it is.
     pub fn text(&self, index: usize, what: &'static str) -> Result<String> {
         self.decoded(index, what).map(Cow::into_owned)
@@ -62,10 +66,6 @@ impl<'a> Path<'a> {
 
     pub fn job(&self, index: usize) -> Result<JobId> {
         JobId::new(&self.decoded(index, "job")?)
-    }
-
-    pub fn recording(&self, index: usize) -> Result<RecordingId> {
-        RecordingId::new(&self.decoded(index, "recording")?)
     }
 
     /// Every component from `index` on, for a file's path. What cannot name a file is not found, as the server

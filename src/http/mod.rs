@@ -100,13 +100,6 @@ fn tree(config: &mut ServiceConfig) {
             it.route(web::post().to(streams::stop))
         }))
         .service(at("/streams/{stream}/events", streams::events))
-        .service(at("/live/{stream}/{token}/{file}", live::file))
-        .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
-            it.route(web::post().to(live::invite))
-        }))
-        .service(resource("/streams/{stream}/viewers/{token}", "DELETE, OPTIONS", |it| {
-            it.route(web::delete().to(live::revoke))
-        }))
         .service(at("/recordings", recordings::all))
         .service(resource("/streams/{stream}/recordings", "GET, HEAD, POST, OPTIONS", |it| {
             it.route(reads().to(recordings::list)).route(web::post().to(recordings::start))
@@ -129,6 +122,13 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/live/{stream}/frame.png", stills::png))
         .service(at("/live/{stream}/frame.webp", stills::webp))
         .service(at("/live/{stream}/frame.avif", stills::avif))
+        .service(at("/live/{stream}/{token}/{file}", live::file))
+        .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
+            it.route(web::post().to(live::invite))
+        }))
+        .service(resource("/streams/{stream}/viewers/{token}", "DELETE, OPTIONS", |it| {
+            it.route(web::delete().to(live::revoke))
+        }))
         .service(at("/metrics", metrics::metrics))
         .service(at("/metrics/{any}", metrics::metrics))
         .service(at("/health", health::health))

@@ -56,7 +56,12 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
         Source::Push(Push::Http) => {
             let gone = || Error::new(Kind::NotFound, "ended", "nobody sends");
             let reader = job.pushed.take().ok_or_else(gone)?;
-            Ok(Opened { demuxer: Demuxer::open_stream(Box::new(reader), None, job.token)?, film: None })
+            let silent = |error: Error| match error.code {
+                "input-output" => Error { code: "timeout-first-frame", ..error },
+                _ => error,
+            };
+            let demuxer = Demuxer::open_stream(Box::new(reader), None, job.token).map_err(silent)?;
+            Ok(Opened { demuxer, film: None })
         }
         Source::Push(push) => {
             let host = std::net::SocketAddr::new(job.listen, options.port.unwrap_or_default());

@@ -104,12 +104,14 @@ fn found(epoch: Arc<Epoch>, samples: Vec<Arc<Sample>>, it: Arc<Sample>, number: 
 
 type Drawn = VecDeque<((u64, Wish), Bytes)>;
 
+type Last = Option<(u64, Arc<Decoded>)>;
+
 /// What is kept of a stream's pictures.
 #[derive(Default)]
 pub struct Stills {
     drawn: Mutex<Drawn>,
     /// The picture decoded last, by its number. Who holds it decodes.
-    turn: Arc<tokio::sync::Mutex<Option<(u64, Arc<Decoded>)>>>,
+    turn: Arc<tokio::sync::Mutex<Last>>,
 }
 
 impl std::fmt::Debug for Stills {

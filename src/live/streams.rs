@@ -242,6 +242,7 @@ impl Streams {
             set(&metrics.stream_bitrate, figures.bitrate);
             set(&metrics.stream_gop, figures.gop_seconds.unwrap_or(0.0));
             set(&metrics.stream_age, figures.last_frame_age.unwrap_or(-1.0));
+            set(&metrics.stream_viewers, stream.hls.usage(Instant::now()).0 as f64);
             set(&metrics.stream_ring_bytes, stream.ring.bytes().0 as f64);
             set(&metrics.stream_ring_seconds, stream.ring.span() as f64 / SECOND as f64);
             for state in State::ALL {
@@ -270,6 +271,7 @@ impl Streams {
             &metrics.stream_bitrate,
             &metrics.stream_gop,
             &metrics.stream_age,
+            &metrics.stream_viewers,
             &metrics.stream_ring_bytes,
             &metrics.stream_ring_seconds,
         ] {

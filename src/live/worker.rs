@@ -5,6 +5,7 @@ use super::heal::{Healed, Healer, Shape, Times};
 use super::open::{self, Opened};
 use super::ring::Ring;
 use super::settings::Settings;
+use super::source::{Push, Source};
 use super::stats::Stats;
 use super::{Budgets, Guard};
 use crate::base::time::{Clock, SECOND, TimeBase};
@@ -128,7 +129,10 @@ impl<'a> Run<'a> {
 
     /// An error by the stage it belongs to.
     fn late(&self, error: Error) -> Error {
-        match (error.code, self.first) {
+        // The pipe of a push has no other fault than that nothing came.
+        let silent = self.job.settings.source == Source::Push(Push::Http) && error.code == "input-output";
+        let code = if silent { "timeout" } else { error.code };
+        match (code, self.first) {
             ("timeout", true) => Error { code: "timeout-first-frame", ..error },
             ("timeout", false) => Error { code: "stalled", ..error },
             _ => error,

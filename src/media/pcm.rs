@@ -124,7 +124,7 @@ impl Converter {
     }
 }
 
-/// Decodes the sound of segment after segment. To open a decoder takes as long as half a second of sound, so one is used
+/// Decodes the sound of segment after segment. To open a decoder of AAC takes as long as a fifth of a second of sound, so one is used
 /// as long as the codec stays the same; it forgets one segment before the next. (What AAC's decoder makes up for noise
 /// goes on where it was: noise is other noise then, and as loud.)
 #[derive(Default)]

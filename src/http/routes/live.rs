@@ -1,11 +1,11 @@
 //! `/live`: a stream as it happens, for those whose token opens it; and those tokens.
 
 use super::{Answer, Streams};
-use crate::base::{Error, Kind, Result, StreamId};
+use crate::base::{Error, Kind, Result};
 use crate::http::body::{self, Cache};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
-use crate::live::hls::{Awaited, Scope};
+use crate::live::hls::{self, Awaited, Hls, Scope};
 use crate::render::bytes::Made;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -93,7 +93,7 @@ pub async fn file(request: HttpRequest, streams: Streams) -> Answer {
     }
 }
 
-async fn media(request: &HttpRequest, hls: &crate::live::hls::Hls) -> Answer {
+async fn media(request: &HttpRequest, hls: &Hls) -> Answer {
     let query = Query::of(request);
     let awaited = Awaited::new(number(&query, "_HLS_msn")?, number(&query, "_HLS_part")?)?;
     let delta = match query.text("_HLS_skip")? {
@@ -188,7 +188,7 @@ pub async fn invite(request: HttpRequest, streams: Streams, payload: web::Payloa
         return Err(Error::invalid("invalid-ttl", "ttl", detail).into());
     }
     let token = stream.hls.mint(Scope::named(&wish.scope)?, wish.ttl.map(Duration::from_secs))?;
-    let url = url(&id, &token);
+    let url = hls::url(&id, &token);
     let mut answer = body::passing(
         "application/json",
         serde_json::to_vec(&Viewer { token, url, expires_in: wish.ttl }).unwrap_or_default(),
@@ -209,12 +209,6 @@ pub async fn revoke(request: HttpRequest, streams: Streams) -> Answer {
         true => Ok(HttpResponse::NoContent().finish()),
         false => Err(Error::not_found("The stream has no such token.").into()),
     }
-}
-
-/// Where a stream is watched.
-pub fn url(id: &StreamId, token: &str) -> String {
-    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-    format!("/live/{}/{token}/master.m3u8", utf8_percent_encode(id.as_str(), NON_ALPHANUMERIC))
 }
 
 #[cfg(test)]
@@ -240,13 +234,5 @@ mod tests {
         ] {
             assert_eq!(named(bad), None, "{bad}");
         }
-    }
-
-    #[test]
-    fn an_address_leads_to_its_stream() {
-        assert_eq!(
-            url(&StreamId::new("a b/c".replace('/', "-").as_str()).unwrap(), "t"),
-            "/live/a%20b%2Dc/t/master.m3u8"
-        );
     }
 }

@@ -5,6 +5,7 @@ use crate::base::time::{Clock as _, SystemClock};
 use crate::http::body::{self, Cache};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
+use crate::live::hls::Scope;
 use crate::live::still::{Facts, Tools, Wish, find};
 use crate::render::bytes::Made;
 use crate::render::frame::wish::{Format, Wish as Words};
@@ -30,6 +31,8 @@ pub struct Asked {
     crop: Option<String>,
     /// 1 to 100, of JPEG, WebP and AVIF
     quality: Option<u8>,
+    /// A viewer's token for stills, where they are not open to all
+    token: Option<String>,
 }
 
 /// A picture of what is live, as JPEG.
@@ -70,6 +73,11 @@ pub async fn avif(request: HttpRequest, app: App, streams: Streams) -> Answer {
 async fn still(request: HttpRequest, app: App, streams: Streams, format: Format) -> Answer {
     let stream = streams.get(&Path::of(&request).stream(1)?)?;
     let query = Query::of(&request);
+    match query.text("token")? {
+        Some(token) => stream.hls.admit(token, Scope::Still)?,
+        None if app.config.record.open_stills => {}
+        None => stream.hls.admit("", Scope::Still)?,
+    }
     let quality = number("quality", query.text("quality")?, 1, 100)?.map(|it| it as u8);
     let wish = Wish {
         at: query.timestamp("t")?,

@@ -28,7 +28,7 @@ const LEAVE: Duration = Duration::from_secs(2);
 fn object(stream: &Stream) -> Value {
     let mut told = stream.to_json();
     // Without room for one more token there is no address to tell.
-    let url = stream.hls.own_token().ok().map(|token| super::live::url(&stream.id, &token));
+    let url = stream.hls.own_token().ok().map(|token| crate::live::hls::url(&stream.id, &token));
     told["viewer_url"] = json!(url);
     told
 }

@@ -16,12 +16,13 @@ pub use tokens::Scope;
 pub use window::{Found, Limits};
 
 use crate::base::time::SECOND;
-use crate::base::{Error, Kind, Result, Token};
+use crate::base::{Error, Kind, Result, StreamId, Token};
 use crate::live::Ring;
 use crate::packaging::low_latency;
 use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use parking_lot::Mutex;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -61,6 +62,14 @@ impl Default for Options {
     }
 }
 
+/// What stays as it is in an address (RFC 3986 §2.3).
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Where a stream is watched by whoever has this token.
+pub fn url(id: &StreamId, token: &str) -> String {
+    format!("/live/{}/{token}/master.m3u8", utf8_percent_encode(id.as_str(), NAME))
+}
+
 /// A playlist as it is sent.
 #[derive(Debug)]
 pub struct Text {
@@ -88,7 +97,7 @@ struct Shared {
     tokens: Mutex<Tokens>,
     changed: watch::Sender<u64>,
     /// When somebody asked last.
-    asked: watch::Sender<Option<Instant>>,
+    asked: Mutex<Option<Instant>>,
     orientation: AtomicU8,
     bursty_input: AtomicBool,
     stop: Token,
@@ -118,7 +127,7 @@ impl Shared {
     fn leave_if_idle(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         // Looked at under the lock: who asks now finds the thread gone, or keeps it.
-        let idle = self.asked.borrow().is_none_or(|it| now.saturating_duration_since(it) > self.options.idle);
+        let idle = self.asked.lock().is_none_or(|it| now.saturating_duration_since(it) > self.options.idle);
         if idle {
             state.following = false;
             state.window.clear();
@@ -142,7 +151,7 @@ impl Hls {
             options,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
-            asked: watch::Sender::new(None),
+            asked: Mutex::new(None),
             orientation: AtomicU8::new(1),
             bursty_input: AtomicBool::new(false),
             stop: Token::root(),
@@ -159,15 +168,9 @@ impl Hls {
         self.0.bursty_input.store(bursty, Ordering::Relaxed);
     }
 
-    /// When somebody asked last, and whenever somebody does.
-    pub fn asked(&self) -> watch::Receiver<Option<Instant>> {
-        self.0.asked.subscribe()
-    }
-
-    /// Somebody has asked within the idle time.
-    pub fn is_watched(&self, now: Instant) -> bool {
-        let idle = self.0.options.idle;
-        self.0.asked.borrow().is_some_and(|it| now.saturating_duration_since(it) <= idle)
+    /// When somebody asked for anything last.
+    pub fn asked(&self) -> Option<Instant> {
+        *self.0.asked.lock()
     }
 
     /// Tokens in use, and bytes held for viewers.
@@ -206,7 +209,7 @@ impl Hls {
 
     /// Notes that somebody asks, and follows the ring if nobody did.
     fn ask(&self) -> Result<()> {
-        self.0.asked.send_replace(Some(Instant::now()));
+        *self.0.asked.lock() = Some(Instant::now());
         let mut state = self.0.state.lock();
         if state.following {
             return Ok(());

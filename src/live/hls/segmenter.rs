@@ -24,8 +24,9 @@ pub struct Stretch {
     /// Indices of its tracks.
     pub video: usize,
     pub audio: Option<usize>,
-    /// DTS of its first picture.
+    /// DTS of its first picture, and how much later that is shown.
     pub first: i64,
+    pub lead: i64,
 }
 
 /// The samples of a part, in decoding order.
@@ -61,6 +62,8 @@ const EAGER_SEGMENTS: u32 = 2;
 /// Sound that is not heard for so long is taken for silent, and left out of the next segment's head: players wait
 /// for every track that a head tells of.
 const SILENT: i64 = 5 * SECOND;
+/// What may be missing of sound at the end of a stretch, in microseconds: it is sent later than its pictures.
+const SHORT: i64 = SECOND / 2;
 /// Frames of sound that wait for the pictures they belong to; sources that are further ahead lose the oldest.
 const MOST_WAITING: usize = 4096;
 
@@ -81,6 +84,10 @@ struct Open {
     audio_base: TimeBase,
     /// DTS of the first picture: where times are counted from.
     first: i64,
+    /// How much later the first picture is shown, in ticks of pictures.
+    lead: i64,
+    /// Nothing follows the part at hand.
+    last: bool,
     /// Of pictures, in microseconds from `first`.
     segment_at: i64,
     part_at: i64,
@@ -124,6 +131,7 @@ impl Segmenter {
         if let Some(last) = open.pictures.last() {
             let end = last.dts.saturating_add(last.duration.into());
             open.spill(end, self.targets, &mut cut);
+            open.last = true;
             open.close_part(open.pictures.len(), end, &mut cut);
         }
         if open.segment_told {
@@ -146,6 +154,8 @@ impl Open {
             video_base: base(video),
             audio_base: audio.map_or(TimeBase::MICROS, base),
             first: sample.dts,
+            lead: sample.pts.saturating_sub(sample.dts).max(0),
+            last: false,
             segment_at: 0,
             part_at: 0,
             pictures: Vec::new(),
@@ -205,16 +215,27 @@ impl Open {
         let rest = self.pictures.split_off(count);
         let video = std::mem::replace(&mut self.pictures, rest);
         let end_at = self.at(end);
-        let ready = self.sounds.iter().take_while(|it| self.heard(it) < end_at).count();
-        let audio: Vec<Arc<Sample>> = self.sounds.drain(..ready).collect();
+        let lead = self.video_base.micros(self.lead);
+        let ready = self.sounds.iter().take_while(|it| self.heard(it) < end_at + lead).count();
+        let mut audio: Vec<Arc<Sample>> = self.sounds.drain(..ready).collect();
         if std::mem::take(&mut self.doubtful) && self.told != Some(!audio.is_empty()) {
             self.told = Some(!audio.is_empty());
             let (epoch, video_first) = (Arc::clone(&self.epoch), video.first());
             let first = video_first.map_or(0, |it| it.dts);
-            let audio = self.audio.filter(|_| !audio.is_empty());
-            cut(Cut::Stretch(Stretch { epoch, video: self.video, audio, first }));
+            let track = self.audio.filter(|_| !audio.is_empty());
+            cut(Cut::Stretch(Stretch { epoch, video: self.video, audio: track, first, lead: self.lead }));
+            // What is heard before the first picture is shown would be a hole in the picture.
+            let shown = self.part_at + lead;
+            audio.retain(|it| self.heard(it) + self.audio_base.micros(it.duration.into()) > shown);
         }
         let with_sound = self.told == Some(true);
+        let audio_end = self.sounds.front().map(|it| it.dts).or_else(|| {
+            // The last frame lasts as long as the pictures: players take what is missing for a hole.
+            let end = self.video_base.rescale(end.saturating_add(self.lead), self.audio_base);
+            let natural = audio.last().map(|it| it.dts.saturating_add(it.duration.into()))?;
+            let missing = self.audio_base.micros(end.saturating_sub(natural));
+            (self.last && (0..SHORT).contains(&missing)).then_some(end)
+        });
         if !audio.is_empty() {
             self.heard_at = end_at;
         }
@@ -227,7 +248,7 @@ impl Open {
             video,
             audio: if with_sound { audio } else { Vec::new() },
             video_end: end,
-            audio_end: self.sounds.front().map(|it| it.dts),
+            audio_end,
             duration: end_at - self.part_at,
         }));
         self.part_at = end_at;

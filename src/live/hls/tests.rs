@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::base::Timestamp;
-use crate::base::time::{SECOND, TimeBase};
+use crate::base::time::TimeBase;
 use crate::live::{Epoch, RingLimits};
 use crate::media::live::{Codec, Sample, Track, TrackKind};
 use crate::media::mp4::{PictureEntry, SampleEntry, SoundCoding, SoundEntry};
@@ -189,10 +189,10 @@ fn who_waits_in_vain_is_told_why() {
 fn a_stream_is_watched_while_somebody_asks() {
     let (_ring, hls) = stream();
     let start = Instant::now();
-    assert!(!hls.is_watched(start) && hls.asked().borrow().is_none());
+    assert_eq!(hls.asked(), None);
     let _ = hls.head(0);
     let now = Instant::now();
-    assert!(hls.is_watched(now) && !hls.is_watched(now + Duration::from_secs(61)));
+    assert!(hls.asked().is_some_and(|it| start <= it && it <= now) && !hls.0.leave_if_idle(now));
     // The thread that follows ends then, and numbers go on with the next.
     let mut state = hls.0.state.lock();
     state.window.begin_stretch(segmenter::Stretch {
@@ -200,10 +200,16 @@ fn a_stream_is_watched_while_somebody_asks() {
         video: 0,
         audio: None,
         first: 0,
+        lead: 0,
     });
     state.window.begin_segment(Timestamp::from_micros(0));
     drop(state);
     assert!(hls.0.leave_if_idle(now + Duration::from_secs(61)));
     let state = hls.0.state.lock();
     assert_eq!((state.following, state.window.newest(), state.window.next_number()), (false, None, 1));
+}
+
+#[test]
+fn an_address_leads_to_its_stream() {
+    assert_eq!(url(&StreamId::new("a b-c").unwrap(), "t"), "/live/a%20b-c/t/master.m3u8");
 }

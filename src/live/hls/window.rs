@@ -58,6 +58,9 @@ impl Heading {
         for (layout, base) in layouts.iter_mut().zip(&bases) {
             layout.shift = seconds.saturating_mul(base.den.into()) / i64::from(base.num.max(1));
         }
+        if let Some(video) = layouts.first_mut() {
+            video.lead = stretch.lead;
+        }
         Self { number, stretch, layouts }
     }
 

@@ -133,7 +133,9 @@ impl Run {
 
     fn record(&mut self) -> Result<End> {
         let token = self.held.token.clone();
-        self.begin(&token)?;
+        if self.begin(&token)? {
+            return Ok(End::Complete);
+        }
         let began = Instant::now();
         loop {
             let control = self.held.control.lock().clone();
@@ -189,16 +191,16 @@ impl Run {
         }
     }
 
-    /// Finds where the recording begins.
-    fn begin(&mut self, token: &Token) -> Result<()> {
+    /// Finds where the recording begins; true where it ends there already.
+    fn begin(&mut self, token: &Token) -> Result<bool> {
         let ring = Arc::clone(&self.source.ring);
-        let Some(wanted) = self.wanted else { return Ok(()) };
+        let Some(wanted) = self.wanted else { return Ok(false) };
         let range = ring.range();
-        let Some(key) = ring.keyframe_at(wanted) else { return Ok(()) };
+        let Some(key) = ring.keyframe_at(wanted) else { return Ok(false) };
         let archive = self.source.archive.clone().filter(|_| key.sample.time > wanted);
         if let Some((archive, target)) = archive {
             let all = ring.read(range.start, usize::MAX).entries;
-            let keys: Vec<Entry> = all.into_iter().filter(Entry::is_video_key).collect();
+            let keys: Vec<Entry> = all.iter().filter(|it| it.is_video_key()).cloned().collect();
             match before(&archive, &target, wanted, &keys, token) {
                 Ok(Some(before)) => {
                     self.change(&key.epoch)?;
@@ -206,9 +208,16 @@ impl Run {
                         self.push(sample)?;
                     }
                     self.from = before.next;
-                    self.next = before.next.saturating_sub(EARLY as u64).max(range.start);
                     self.joint = Some(before.time);
-                    return Ok(());
+                    // Held since before the archive was read: the ring may have let go of it.
+                    let first = before.next.saturating_sub(EARLY as u64);
+                    for entry in all.into_iter().filter(|it| it.number >= first) {
+                        self.next = entry.number + 1;
+                        if self.take(entry)? {
+                            return Ok(true);
+                        }
+                    }
+                    return Ok(false);
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -218,7 +227,7 @@ impl Run {
         }
         self.from = key.number;
         self.next = key.number.saturating_sub(EARLY as u64).max(range.start);
-        Ok(())
+        Ok(false)
     }
 
     /// Takes one sample; true once the end is reached.

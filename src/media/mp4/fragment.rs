@@ -26,6 +26,9 @@ pub struct Layout {
     pub timescale: u32,
     /// Added to the samples' times, in their ticks. What comes out below 0 is 0.
     pub shift: i64,
+    /// How much later than they are decoded samples are shown at least, in their ticks. Told as the time they are decoded
+    /// at: players put the start of a file there, and would see a hole before its first picture.
+    pub lead: i64,
     /// Units in a tick of the samples' times.
     units: i64,
     kept: Kept,
@@ -65,12 +68,12 @@ impl Layout {
             SampleEntry::Sound(_) => Kept::All,
         };
         let (timescale, units) = (base.den.max(1) as u32, i64::from(base.num.max(1)));
-        Some(Self { entry, timescale, shift: 0, units, kept })
+        Some(Self { entry, timescale, shift: 0, lead: 0, units, kept })
     }
 
-    /// A sample's time in the file.
+    /// The time in the file of a sample with this DTS.
     pub fn time(&self, ticks: i64) -> u64 {
-        ticks.saturating_add(self.shift).saturating_mul(self.units).max(0) as u64
+        ticks.saturating_add(self.shift).saturating_add(self.lead).saturating_mul(self.units).max(0) as u64
     }
 
     fn length(&self, ticks: i64) -> u32 {
@@ -161,12 +164,13 @@ impl Laid<'_> {
     fn head(&self, out: &mut Boxes, sizes: &[usize]) -> usize {
         let lengths = self.lengths();
         let offset = |it: &Arc<Sample>| {
-            let offset = it.pts.saturating_sub(it.dts).saturating_mul(self.layout.units);
+            let late = it.pts.saturating_sub(it.dts).saturating_sub(self.layout.lead);
+            let offset = late.saturating_mul(self.layout.units);
             offset.clamp(i32::MIN.into(), i32::MAX.into()) as i32
         };
         let same_length = lengths.first().copied().filter(|it| lengths.iter().all(|other| other == it));
         let all_sync = self.samples.iter().all(|it| it.key);
-        let shown_late = self.samples.iter().any(|it| it.pts != it.dts);
+        let shown_late = self.samples.iter().any(|it| offset(it) != 0);
         // default-base-is-moof, default-sample-duration-present, default-sample-flags-present.
         let flags = 0x02_0000 | 0x20 | if same_length.is_some() { 8 } else { 0 };
         out.full(b"tfhd", 0, flags, |out| {

@@ -374,7 +374,8 @@ impl<'a> Session<'a> {
     /// RFC 6184 §5.6, §5.8; RFC 7798 §4.4.1, §4.4.3.
     fn unit(&mut self, unit: &[u8], time: u32, last: bool) -> std::io::Result<()> {
         const MOST: usize = 1_400;
-        if unit.len() <= MOST {
+        // A fragment alone would be first and last at once, which is not allowed.
+        if unit.len() <= MOST + 2 {
             return self.packet(0, 96, time, last, unit);
         }
         let (kept, hevc) = (if self.shared.reel.hevc { 2 } else { 1 }, self.shared.reel.hevc);

@@ -104,6 +104,29 @@ fn a_call_that_blocks_is_left_for_another_source() {
     assert_eq!(hole.connections(), 1);
 }
 
+/// The system's clock, which fails one stream's thread once.
+struct Trap(std::sync::atomic::AtomicBool);
+
+impl Clock for Trap {
+    fn now(&self) -> moviola::base::Timestamp {
+        let here = std::thread::current().name() == Some("live-trapped");
+        let armed = here && self.0.swap(false, std::sync::atomic::Ordering::AcqRel);
+        assert!(!armed, "a fault that is made for this test");
+        SystemClock.now()
+    }
+}
+
+#[test]
+fn a_panic_in_a_source_ends_its_run_alone() {
+    let camera = start(Manner::default());
+    let house = House::open(|parts| parts.clock = Arc::new(Trap(true.into())));
+    let other = house.put("other", json!({"source": camera.url(), "keepalive": true}));
+    live(&other);
+    let trapped = house.put("trapped", json!({"source": camera.url(), "keepalive": true}));
+    until(&trapped, "live again", |it| it.status().starts == 2 && it.state() == State::Live);
+    assert_eq!((trapped.status().restarts["panic"], other.status().starts), (1, 1));
+}
+
 #[test]
 fn a_stall_is_told_and_passes() {
     let camera = start(Manner::default());

@@ -48,6 +48,11 @@ fn x265(gop: u64, format: &str, params: &str) -> Recipe {
     recipe
 }
 
+/// Twelve seconds: not every group of an encoder that chooses for itself has leading pictures.
+fn long(recipe: Recipe) -> Recipe {
+    Recipe { frames: 360, ..recipe }
+}
+
 fn at(recipe: Recipe, frames: i32, seconds: i32) -> Recipe {
     Recipe { pace: Pace::Steady(frames, seconds), ..recipe }
 }
@@ -70,7 +75,7 @@ fn interlaced(mut recipe: Recipe, top_first: bool) -> Recipe {
 
 /// Keyframes are recovery points behind which leading pictures reach back over them.
 pub fn h264_open() -> Recipe {
-    x264(3, "open-gop=1:aud=1")
+    long(x264(3, "open-gop=1:aud=1"))
 }
 
 pub fn h264_pyramid() -> Recipe {
@@ -78,7 +83,7 @@ pub fn h264_pyramid() -> Recipe {
 }
 
 pub fn h264_open_pyramid() -> Recipe {
-    x264(5, "open-gop=1:b-pyramid=normal:b-adapt=0:ref=4")
+    long(x264(5, "open-gop=1:b-pyramid=normal:b-adapt=0:ref=4"))
 }
 
 /// A column of intra blocks that wanders over the picture; no keyframe but the first.
@@ -161,7 +166,7 @@ pub fn hevc_closed() -> Recipe {
 
 /// CRA pictures with RASL pictures behind them: a GOP that is no multiple of four leaves B-frames over.
 pub fn hevc_open() -> Recipe {
-    x265(47, "yuv420p", "open-gop=1")
+    long(x265(47, "yuv420p", "open-gop=1"))
 }
 
 pub fn hevc_ten_bits() -> Recipe {

@@ -8,7 +8,13 @@ use bytes::Bytes;
 /// A window of complete segments of so many parts, of which the last may be open.
 fn window(part: i64, segments: &[usize], open: bool) -> Window {
     let mut window = Window::new(Limits { window: 1000 * SECOND, segments: 1000, bytes: 1 << 20 }, part);
-    window.begin_stretch(Stretch { epoch: epoch(0, vec![video()]), video: 0, audio: None, first: 0 });
+    window.begin_stretch(Stretch {
+        epoch: epoch(0, vec![video()]),
+        video: 0,
+        audio: None,
+        first: 0,
+        lead: 0,
+    });
     for (at, parts) in segments.iter().enumerate() {
         window.begin_segment(Timestamp::from_micros(0));
         (0..*parts).for_each(|_| window.push_part(part, true, Some(Bytes::from_static(b"x"))));

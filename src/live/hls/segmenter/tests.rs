@@ -118,6 +118,30 @@ fn sound_goes_with_the_pictures_it_is_heard_with() {
 }
 
 #[test]
+fn sound_fits_its_pictures_at_both_ends() {
+    let it = epoch(0, vec![video(), sound()]);
+    // Shown two pictures after they are decoded; sound is sent as the pictures beside it are decoded.
+    let samples = with_sound(&it, 2, |_| true).into_iter().map(|(epoch, mut sample)| {
+        sample.pts += if sample.track == 0 { 2 * FRAME } else { 0 };
+        (epoch, sample)
+    });
+    let (mut leads, mut parts) = (Vec::new(), Vec::new());
+    let mut keep = |cut: Cut| match cut {
+        Cut::Stretch(it) => leads.push(it.lead),
+        Cut::Part(it) => parts.push(it),
+        _ => {}
+    };
+    let mut segmenter = Segmenter::new(TARGETS);
+    samples.for_each(|(epoch, sample)| segmenter.take(&epoch, &Arc::new(sample), &mut keep));
+    segmenter.end(&mut keep);
+    assert_eq!(leads, [2 * FRAME]);
+    // The first picture is shown after 80 ms; the frame from 64 ms on is the first that is heard with it.
+    assert_eq!(parts[0].audio[0].dts, 3 * 1024);
+    // The last picture is shown until 2.08 s.
+    assert_eq!(parts.last().unwrap().audio_end, Some(48_000 * 208 / 100));
+}
+
+#[test]
 fn silent_sound_blocks_nothing_and_is_not_told_of() {
     let it = epoch(0, vec![video(), sound()]);
     let told = cut(TARGETS, &with_sound(&it, 6, |_| false));

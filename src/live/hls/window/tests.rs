@@ -4,7 +4,7 @@ use super::*;
 const LIMITS: Limits = Limits { window: 10 * SECOND, segments: 100, bytes: 10_000 };
 
 fn stretch(number: u64) -> Stretch {
-    Stretch { epoch: epoch(number, vec![video(), sound()]), video: 0, audio: Some(1), first: 0 }
+    Stretch { epoch: epoch(number, vec![video(), sound()]), video: 0, audio: Some(1), first: 0, lead: 0 }
 }
 
 /// A segment of parts of a second, each of so many bytes.

@@ -142,6 +142,13 @@ fn times_are_counted_from_where_it_is_said() {
     assert_eq!(words(content(traf, &["tfhd"])), [0x2_0028, 1, 2002, SYNC]);
     assert_eq!(words(content(traf, &["tfdt"]))[2], 2002);
     assert_eq!(words(content(traf, &["trun"]))[3..], [0, 1001]);
+    layout.lead = 1;
+    let bytes = fragment(1, &[Laid { number: 1, layout: &layout, samples: &one, end: Some(9) }]).unwrap();
+    let traf = content(&bytes, &["moof", "traf"]);
+    assert_eq!(
+        (words(content(traf, &["tfdt"]))[2], words(content(traf, &["trun"]))[3..].to_vec()),
+        (3003, vec![0])
+    );
 }
 
 #[test]
@@ -225,9 +232,10 @@ proptest! {
         kind in prop::sample::select(vec![*b"avc1", *b"avc3", *b"hvc1", *b"av01"]),
         base in (any::<i32>(), any::<i32>()),
         shift: i64,
+        lead: i64,
     ) {
         let mut layout = Layout::of(&video(&kind, TimeBase { num: base.0, den: base.1 })).unwrap();
-        layout.shift = shift;
+        (layout.shift, layout.lead) = (shift, lead);
         let lists: Vec<(Vec<Arc<Sample>>, Option<i64>)> =
             lists.into_iter().map(|(list, end)| (list.into_iter().map(Arc::new).collect(), end)).collect();
         let laid: Vec<Laid<'_>> = lists.iter().zip(1..)
