@@ -1,4 +1,6 @@
 //! FFmpeg as the other side: senders we listen for, listeners we fetch from.
+// The rules against processes and unnamed threads are about the server.
+#![allow(clippy::disallowed_methods)]
 
 use super::*;
 use std::net::{TcpListener, UdpSocket};

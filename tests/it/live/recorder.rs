@@ -278,7 +278,7 @@ fn a_stream_that_brings_nothing_fails_in_time_and_leaves_no_file() {
     // It is known afterwards, too, and can be taken away.
     recordings.shutdown();
     let (recordings, _) = open(folder.path(), limits());
-    assert_eq!(recordings.list(None), [failed.clone()]);
+    assert_eq!(recordings.list(None), std::slice::from_ref(&failed));
     recordings.remove(&stream(), &failed.id).expect("a recording");
     assert!(recordings.list(Some(&stream())).is_empty());
     assert_eq!(std::fs::read_dir(folder.path().join("cam")).expect("a folder").count(), 0);

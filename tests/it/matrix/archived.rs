@@ -155,7 +155,9 @@ fn a_source_that_comes_back_under_other_pids_is_one_program() {
     source.move_pids(3);
     let mut matrix = served("moved", source, Gops::Closed, &["ts", "mp4"], ("type=smart", None));
     // Over the change, with whole segments on both sides; the other ones first; from nothing but the others.
-    for ranges in [&[20..220][..], &[150..235, 10..130], &[150..230]] {
+    let moved = [vec![(20, 220)], vec![(150, 235), (10, 130)], vec![(150, 230)]];
+    for ranges in moved.map(|it| it.into_iter().map(|(from, to)| from..to).collect::<Vec<_>>()) {
+        let ranges = &ranges[..];
         let times = matrix.exact(ranges);
         for _ in 0..2 {
             matrix.cut(&times, ranges);

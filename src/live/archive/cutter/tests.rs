@@ -76,7 +76,7 @@ fn a_segment_ends_at_the_first_keyframe_late_enough() {
         steps
             .iter()
             .filter(|it| matches!(it, Step::End { .. }))
-            .map(|it| told(&[it.clone()]))
+            .map(|it| told(std::slice::from_ref(it)))
             .collect::<Vec<_>>()
     };
     assert_eq!(ends(3, 14), ["E300f", "E300f"]);
