@@ -192,10 +192,10 @@ async fn ends(address: SocketAddr, folder: String, over: Arc<AtomicBool>) -> Out
     while !over.load(Ordering::Relaxed) {
         let (hint, parts) = client.playlist(&folder, &query_now).await?;
         for (uri, length) in parts {
-            if !ends.contains_key(&uri) {
+            ends.entry(uri).or_insert_with(|| {
                 at += length;
-                ends.insert(uri, (at * RATE as f64).round() as usize);
-            }
+                (at * RATE as f64).round() as usize
+            });
         }
         query_now = query(&hint);
     }
