@@ -71,8 +71,6 @@ struct Run<'a> {
     bases: Vec<TimeBase>,
     kinds: Vec<TrackKind>,
     clock: WallClock,
-    /// How far behind its picture the source's time is handed on, in microseconds.
-    late_by: Option<i64>,
     /// Each track's index in the epoch.
     places: Vec<Option<usize>>,
     /// The tracks of the epoch.
@@ -100,7 +98,6 @@ impl<'a> Run<'a> {
             kinds: tracks.iter().map(|it| it.kind).collect(),
             bases: tracks.iter().map(|it| it.time_base).collect(),
             clock: WallClock::new(choice),
-            late_by: None,
             places: vec![None; tracks.len()],
             tracks: Vec::new(),
             begun: false,
@@ -186,16 +183,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The wall time a picture is shown at by the source's clock. Where libav puts pictures together out of RTP, the time it
-    /// hands on with one is that of the packet which ended it, the next picture's first; how far that is off is seen once, by
-    /// the wall time of the beginning, which is exact but knows of no drift.
-    fn told(&mut self, producer: Option<i64>, base: TimeBase, pts: Option<i64>) -> Option<i64> {
-        let start = self.source.realtime_start().zip(pts);
-        let begun = start.map(|(start, pts)| start.saturating_add(base.micros(pts)));
-        let Some((producer, begun)) = producer.zip(begun) else { return producer.or(begun) };
-        let near = |late: &i64| late.abs() < SECOND;
-        let late = *self.late_by.get_or_insert(Some(producer - begun).filter(near).unwrap_or(0));
-        Some(producer - late)
+    /// The wall time a picture is shown at by the source's clock. Out of RTP, libav hands on the time of the packet that ended a
+    /// picture, which is the next one's first: it is a picture late, always.
+    fn told(&self, producer: Option<i64>, base: TimeBase, pts: Option<i64>) -> Option<i64> {
+        producer.or_else(|| Some(self.source.realtime_start()?.saturating_add(base.micros(pts?))))
     }
 
     /// The tracks are others than those of the epoch.

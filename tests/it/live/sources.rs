@@ -43,7 +43,8 @@ fn wall_times_are_the_cameras_where_it_tells_them() {
     until(&stream, "two hundred pictures", has_pictures(200));
     for (number, (_, sample)) in pictures(&stream).iter().enumerate() {
         let off = sample.time - (clock + number as i64 * 40_000);
-        assert!(off.abs() < 40_000, "picture {number} is off by {off} µs");
+        // A picture late, by what libav hands on; and never more.
+        assert!((0..=40_000).contains(&off), "picture {number} is off by {off} µs");
     }
 }
 
