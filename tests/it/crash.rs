@@ -71,6 +71,8 @@ pub fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         match entry.file_type() {
+            // What stands for a live source is no segment.
+            Ok(kind) if kind.is_dir() && entry.file_name() == moviola::render::demo::LIVE_FOLDER => {}
             Ok(kind) if kind.is_dir() => found.extend(files(&entry.path())),
             Ok(_) => found.push(entry.path()),
             Err(_) => {}

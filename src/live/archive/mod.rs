@@ -125,7 +125,8 @@ impl ArchiveWriter {
     pub fn start(parts: Parts) -> Result<Self> {
         let token = Token::root();
         let (target, status) = (parts.target.clone(), Arc::new(Mutex::new(Status::waiting())));
-        let worker = Worker::new(parts, token.clone(), Arc::clone(&status));
+        let mut worker = Worker::new(parts, token.clone(), Arc::clone(&status));
+        worker.find_place();
         let name = format!("record {}", worker.parts.stream);
         let thread = std::thread::Builder::new()
             .name(name)
@@ -189,15 +190,10 @@ impl Worker {
     fn new(parts: Parts, token: Token, status: Arc<Mutex<Status>>) -> Self {
         let Target { channel, quality } = &parts.target;
         let gaps = Gaps::of(&parts.archive, channel, quality, parts.limits.gaps);
-        let ring = &parts.ring;
-        let next = ring.last_keyframe().map_or_else(|| ring.range().end, |it| it.number);
-        Self { parts, token, status, next, epoch: None, segment: None, until: None, cause: None, gaps }
+        Self { parts, token, status, next: 0, epoch: None, segment: None, until: None, cause: None, gaps }
     }
 
     fn run(mut self) {
-        self.until = self.recorded_until();
-        // What is missing before the first segment was not asked for, or nobody was there to record it.
-        self.cause = Some("off");
         let ring = Arc::clone(&self.parts.ring);
         loop {
             // Asked first: what came before the end was asked for is written.
@@ -230,6 +226,16 @@ impl Worker {
                 std::thread::park_timeout(LOOK);
             }
         }
+    }
+
+    /// Begins with the newest keyframe, unless an earlier recording has it.
+    fn find_place(&mut self) {
+        self.until = self.recorded_until();
+        // What is missing before the first segment was not asked for, or nobody was there to record it.
+        self.cause = Some("off");
+        let ring = &self.parts.ring;
+        let newest = ring.last_keyframe().filter(|it| self.until.is_none_or(|until| it.sample.time >= until));
+        self.next = newest.map_or_else(|| ring.range().end, |it| it.number);
     }
 
     /// Where the last segment of an earlier recording ends.

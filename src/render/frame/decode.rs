@@ -192,8 +192,15 @@ impl Parts {
                 let Some(frame) = decoder.feed(position, track, coded, bytes)? else { continue };
                 self.metrics.media_decoded.with_label_values(&["frame"]).inc();
                 let (key, still) = ((stretch.id, unit(position)), Still { frame, rotation: 0 });
+                // Where intra blocks wander, pictures beside the wanted one may be right from an earlier beginning only.
+                let right = || {
+                    let start = track.decode_start(unit(position));
+                    chain.stretches.len() > 1 || start.is_some_and(|it| it >= stretch.units.start)
+                };
                 if position == chain.wanted {
                     found = Some((key, Arc::new(still)));
+                } else if !right() {
+                    continue;
                 } else if position > chain.wanted || also.contains(&position) || beside.contains(&position) {
                     // What is decoded for the frame after it is itself shown soon.
                     self.pictures.keep_decoded(key, Arc::new(still));
