@@ -350,13 +350,15 @@ test("a live stream is watched, and recorded from before the button was pressed"
   assert.ok(made.ok, `${made.status} ${await made.text()}`);
   const sent = put("camera/media", camera(), { "Content-Type": "video/mp2t" }).catch(() => undefined);
   const { page, close } = await open("#/live");
-  await page.locator(".stream .badge.live").waitFor();
-  await page.getByRole("button", { name: "Watch", exact: true }).click();
-  await page.waitForFunction(() => (document.querySelector(".stream video")?.currentTime ?? 0) > 0.5);
-  await page.getByLabel("From so many seconds ago").fill("3");
-  await page.getByLabel("For seconds (empty: until stopped)").fill("2");
-  await page.getByRole("button", { name: "Record" }).click();
-  await page.locator("td .badge.done").waitFor();
+  // The demo has a stream of its own.
+  const card = page.getByLabel("camera", { exact: true });
+  await card.locator(".badge.live").waitFor();
+  await card.getByRole("button", { name: "Watch", exact: true }).click();
+  await page.waitForFunction(() => (document.querySelector('.stream[aria-labelledby="stream-camera"] video')?.currentTime ?? 0) > 0.5);
+  await card.getByLabel("From so many seconds ago").fill("3");
+  await card.getByLabel("For seconds (empty: until stopped)").fill("2");
+  await card.getByRole("button", { name: "Record" }).click();
+  await card.locator("td .badge.done").waitFor();
   await page.goto(`${base}/#/recordings`);
   await page.getByRole("button", { name: /^Play/ }).click();
   await page.waitForFunction(() => (document.querySelector("dialog video")?.currentTime ?? 0) > 0.2);
