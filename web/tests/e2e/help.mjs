@@ -1,13 +1,11 @@
 // A server over a demo archive, a browser, and what reads off the page what it shows.
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { after, before } from "node:test";
 import { chromium } from "playwright-core";
+import { makeDemo, serve, target } from "./server.mjs";
 
-const root = new URL("../../..", import.meta.url).pathname;
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const binary = process.env.MOVIOLA_BIN ?? join(target, "debug/moviola");
 const MINUTES = 1;
 export const FPS = 30;
@@ -26,20 +24,11 @@ before(async () => {
     if (!existsSync(demo)) {
       rmSync(`${demo}.part`, { recursive: true, force: true });
       mkdirSync(target, { recursive: true });
-      const made = spawnSync(binary, ["demo", "--minutes", String(MINUTES), `${demo}.part`], { stdio: ["ignore", "ignore", "inherit"] });
-      assert.equal(made.status, 0, `${binary} makes the demo`);
+      makeDemo(binary, `${demo}.part`);
       renameSync(`${demo}.part`, demo);
     }
-    server = spawn(binary, ["serve", "--archive", demo, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "ignore"] });
-    base = await new Promise((resolve, reject) => {
-      let said = "";
-      server.stdout.on("data", (text) => {
-        said += text;
-        const found = /listening on (\S+)/.exec(said);
-        if (found) resolve(found[1]);
-      });
-      server.on("exit", () => reject(new Error(`the server ended: ${said}`)));
-    });
+    server = await serve(binary, demo);
+    base = server.base;
   }
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -52,7 +41,7 @@ before(async () => {
 
 after(async () => {
   await browser?.close();
-  server?.kill();
+  await server?.stop();
 });
 
 /** A page that fails the test when anything in it does. With `spoil`, some of its requests are answered otherwise. */

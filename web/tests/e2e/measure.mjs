@@ -1,13 +1,11 @@
 // How long the first view takes over a day of two channels in three qualities each (43,200 segments a quality, hard links to
 // those of a demo), with a cold server and a warm one, the browser's cache always cold. Figures; nothing here can fail.
 // MOVIOLA_BIN should be a release build.
-import { spawn, spawnSync } from "node:child_process";
 import { existsSync, linkSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
+import { makeDemo, serve, target } from "./server.mjs";
 
-const root = new URL("../../..", import.meta.url).pathname;
-const target = process.env.CARGO_TARGET_DIR ?? join(root, "target");
 const binary = process.env.MOVIOLA_BIN ?? join(target, "release/moviola");
 const turns = Number(process.env.TURNS ?? 5);
 const SECONDS = 2;
@@ -20,7 +18,8 @@ const recorded = (number) => number < 9000 || number >= 9300;
 function makeDay(archive) {
   const part = `${archive}.part`;
   rmSync(part, { recursive: true, force: true });
-  if (spawnSync(binary, ["demo", "--minutes", "1", join(part, ".demo")], { stdio: ["ignore", "ignore", "inherit"] }).status !== 0) throw new Error(`${binary} makes no demo`);
+  mkdirSync(part, { recursive: true });
+  makeDemo(binary, join(part, ".demo"));
   for (const [quality, from] of Object.entries(QUALITIES)) {
     const source = join(part, ".demo/demo", from);
     const segments = readdirSync(source).flatMap((hour) => readdirSync(join(source, hour)).filter((it) => it.includes("-2.0-full-")).map((it) => join(source, hour, it)));
@@ -38,17 +37,10 @@ function makeDay(archive) {
   renameSync(part, archive);
 }
 
-async function serve(archive, cold) {
-  if (cold) rmSync(join(archive, ".moviola-cache"), { recursive: true, force: true });
-  const server = spawn(binary, ["serve", "--archive", archive, "--listen", "127.0.0.1:0"], { stdio: ["ignore", "pipe", "ignore"] });
-  const base = await new Promise((resolve) => server.stdout.on("data", (text) => /listening on (\S+)/.exec(text) && resolve(/listening on (\S+)/.exec(text)[1])));
-  return { base, stop: () => new Promise((resolve) => (server.on("exit", resolve), server.kill("SIGKILL"))) };
-}
-
 /** Every bar that is in the window is drawn. */
 const channels = () => {
-  const bars = [...document.querySelectorAll(".bar")].filter((it) => it.getBoundingClientRect().top < innerHeight);
-  return bars.length >= 6 && bars.every((it) => it.querySelector("i"));
+  const bars = [...document.querySelectorAll(".bar")];
+  return bars.length === 6 && bars.every((it) => it.querySelector("i") || it.getBoundingClientRect().top > innerHeight);
 };
 /** The exact frame is on screen, and the first pictures of the timeline have come. */
 const editor = () =>
@@ -73,9 +65,10 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 for (const [name, hash, ready] of [["channels", "", channels], ["editor", "#/edit/day/720p", editor]]) {
   const times = { cold: [], warm: [] };
   for (let turn = 0; turn < turns; turn++) {
-    const { base, stop } = await serve(archive, true);
+    rmSync(join(archive, ".moviola-cache"), { recursive: true, force: true });
+    const { base, stop } = await serve(binary, archive);
     for (const heat of ["cold", "warm"]) times[heat].push(await look(browser, `${base}/${hash}`, ready));
-    await stop();
+    await stop("SIGKILL");
   }
   for (const [heat, found] of Object.entries(times)) {
     found.sort((a, b) => a - b);
