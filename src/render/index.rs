@@ -1,16 +1,17 @@
 //! The frame index of a segment: built once, kept beside the archive, read by whoever needs to know what is where.
 
 use super::Parts;
-use crate::archive::{Key, OpenFile, Product, Segment};
+use crate::archive::{Key, OpenFile, Product, Segment, decode_hash};
 use crate::base::{Error, Kind, Name, Result, Token};
 use crate::media::cut::plan::Inner;
 use crate::media::index::{FrameIndex, build};
 use crate::media::ts::{CounterProfile, PidCounters};
+use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
 
 /// What is kept; another layout gets another number.
-pub(super) const PRODUCT: Product<'static> = Product::new("index", 2);
+pub(super) const PRODUCT: Product<'static> = Product::new("index", 3);
 
 /// The largest segment that is indexed: it is read whole.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -21,6 +22,8 @@ pub struct SegmentIndex {
     /// Without pictures and frames of sound where `inner` stands for them.
     pub index: Arc<FrameIndex>,
     pub counters: CounterProfile,
+    /// Its bytes are not those whose hash its name tells.
+    pub altered: bool,
     pub inner: Option<Inner>,
 }
 
@@ -28,6 +31,7 @@ impl SegmentIndex {
     fn encode(&self) -> Vec<u8> {
         let index = self.index.encode();
         let mut out = Vec::with_capacity(index.len() + 16 + 4 * self.counters.pids.len());
+        out.push(u8::from(self.altered));
         out.extend_from_slice(&self.counters.end.to_le_bytes());
         out.extend_from_slice(&(self.counters.pids.len() as u32).to_le_bytes());
         for it in &self.counters.pids {
@@ -39,7 +43,8 @@ impl SegmentIndex {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (end, rest) = bytes.split_first_chunk::<8>()?;
+        let (altered, rest) = bytes.split_first()?;
+        let (end, rest) = rest.split_first_chunk::<8>()?;
         let (count, mut rest) = rest.split_first_chunk::<4>()?;
         let mut pids = Vec::new();
         for _ in 0..u32::from_le_bytes(*count) {
@@ -48,7 +53,8 @@ impl SegmentIndex {
             rest = after;
         }
         let counters = CounterProfile { pids, end: u64::from_le_bytes(*end) };
-        Some(Self { index: Arc::new(FrameIndex::decode(rest).ok()?), counters, inner: None })
+        let index = Arc::new(FrameIndex::decode(rest).ok()?);
+        Some(Self { index, counters, altered: *altered != 0, inner: None })
     }
 }
 
@@ -120,8 +126,15 @@ impl Parts {
             let bytes = self.sidecars.get_or_make(key, token, || {
                 let bytes = self.segment_bytes(segment)?;
                 let index = Arc::new(build(&bytes)?);
-                let index = SegmentIndex { index, counters: CounterProfile::of(&bytes)?, inner: None };
-                Ok(index.encode())
+                let counters = CounterProfile::of(&bytes)?;
+                let altered = decode_hash(segment.hash()).is_some_and(|it| it != Sha256::digest(&bytes)[..]);
+                if altered {
+                    tracing::warn!(
+                        segment = segment.name(),
+                        "its bytes are not those its name tells the hash of"
+                    );
+                }
+                Ok(SegmentIndex { index, counters, altered, inner: None }.encode())
             });
             let bytes = match bytes {
                 Err(error) if error.kind == Kind::Damaged => {

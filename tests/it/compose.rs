@@ -288,6 +288,13 @@ fn a_segment_cut_off_or_with_flipped_bits_harms_nothing_else() {
                 assert_eq!((answer.status, &*answer.code()), (422, "damaged-media"), "{what}{more}");
                 continue;
             }
+            assert_eq!(answer.header("moviola-altered-segments"), "1", "{what}{more}");
+            let receipt = server.get(&(target(&[ranges], more) + "&receipt=true")).json();
+            let named = receipt["altered"][0].as_str().expect("a name");
+            assert!(
+                named.starts_with("59:58.437") && receipt["altered_segments"] == 1,
+                "{what}{more}: {named}"
+            );
             let numbers = judge.numbers(saved(&answer.body).path());
             let elsewhere: Vec<u32> = numbers
                 .iter()

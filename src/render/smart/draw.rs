@@ -83,8 +83,7 @@ impl Drawn {
                 };
                 lost = true;
                 // Those beside the span only lend to it.
-                let inside = segment.start() < self.span.end && segment.end() > self.span.start;
-                if inside && first.is_none() {
+                if self.touches(segment) && first.is_none() {
                     let detail =
                         format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
                     first = Some(Error { detail, ..fault });
@@ -95,6 +94,11 @@ impl Drawn {
             Some(error) if holes == Holes::Refuse || kept.indexes.is_empty() => Err(error),
             _ => Ok(kept.indexes),
         }
+    }
+
+    /// Whether a segment has some of the range, and is not only beside it.
+    pub fn touches(&self, segment: &Segment) -> bool {
+        segment.start() < self.span.end && segment.end() > self.span.start
     }
 
     /// The segments between holes.
