@@ -1,9 +1,10 @@
 //! The frame index of a segment: built once, kept beside the archive, read by whoever needs to know what is where.
 
 use super::Parts;
-use crate::archive::{Key, OpenFile, Product, Segment, decode_hash};
+use crate::archive::{Key, OpenFile, Product, Segment, SegmentKind, decode_hash};
+use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Name, Result, Token};
-use crate::media::cut::plan::Inner;
+use crate::media::cut::plan::{Inner, frame_ticks};
 use crate::media::index::{FrameIndex, build};
 use crate::media::ts::{CounterProfile, PidCounters};
 use sha2::{Digest, Sha256};
@@ -12,6 +13,9 @@ use std::sync::Arc;
 
 /// What is kept; another layout gets another number.
 pub(super) const PRODUCT: Product<'static> = Product::new("index", 3);
+
+/// Pictures that the shown ones of a segment may be short of its duration, the last one's own length among them.
+const SHORT: i64 = 3;
 
 /// The largest segment that is indexed: it is read whole.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -28,6 +32,26 @@ pub struct SegmentIndex {
 }
 
 impl SegmentIndex {
+    /// What makes a segment as good as missing: it holds no picture, or it is not what its name says and pictures that the
+    /// name promises are not there, since it was cut off or lost packets after it was written.
+    pub fn fault(&self, segment: &Segment) -> Option<Error> {
+        let Some(track) = self.index.video.as_ref().filter(|it| !it.units.is_empty()) else {
+            return Some(Error::damaged("it holds no picture"));
+        };
+        if !self.altered || segment.kind() != SegmentKind::Full {
+            return None;
+        }
+        let times = || track.units.iter().map(|it| it.pts);
+        let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let picture = frame_ticks(track);
+        let promised = TimeBase::MICROS.rescale(segment.duration(), TimeBase::MPEG);
+        let short = last - first + picture * SHORT < promised;
+        let lost = self.index.gaps > 0 || track.units.iter().any(|it| it.damaged);
+        (short || lost).then(|| {
+            Error::damaged("it is not what its name tells the hash of, and pictures are missing in it")
+        })
+    }
+
     fn encode(&self) -> Vec<u8> {
         let index = self.index.encode();
         let mut out = Vec::with_capacity(index.len() + 16 + 4 * self.counters.pids.len());
@@ -58,7 +82,26 @@ impl SegmentIndex {
     }
 }
 
+/// A segment that cannot be taken, by its time.
+pub(super) fn unreadable(segment: &Segment, fault: Error) -> Error {
+    let detail = format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
+    Error { detail, ..fault }
+}
+
 impl Parts {
+    /// What makes a segment as good as missing, or `None`; also where it is of a kind that has no index.
+    ///
+    /// # Errors
+    /// What `token` has.
+    pub(super) fn fault(&self, segment: &Segment, token: &Token) -> Result<Option<Error>> {
+        let index = self.index(segment, token);
+        token.check()?;
+        Ok(match index {
+            Ok(index) => index.fault(segment),
+            Err(error) => Some(error).filter(|it| it.kind == Kind::Damaged),
+        })
+    }
+
     /// A segment's file.
     pub(super) fn open_segment(&self, segment: &Segment) -> Result<OpenFile> {
         self.archive.open_file(&[
