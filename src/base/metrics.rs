@@ -224,7 +224,10 @@ impl Metrics {
                 "What the cache of derived data did without",
                 &["what"],
             ),
-            frame_bytes_made: gauge("moviola_frame_bytes_made", "Bytes of frames made lately held in memory"),
+            frame_bytes_made: gauge(
+                "moviola_frame_bytes_made",
+                "Bytes of answers made lately held in memory",
+            ),
             frame_bytes_decoded: gauge(
                 "moviola_frame_bytes_decoded",
                 "Bytes of pictures decoded lately held in memory",
