@@ -10,6 +10,8 @@ pub mod error;
 pub mod extract;
 mod routes;
 
+pub use routes::page::built as page_built;
+
 use crate::jobs::Jobs;
 use crate::live::recorder::Recordings;
 use crate::live::{Desk, Streams};
@@ -136,7 +138,6 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/docs", openapi::page))
         .service(at("/", page::index))
         .service(at("/assets/{file}", page::file))
-        .service(at("/favicon.svg", page::file))
         // Last: its first word may be any channel.
         .service(at("/{channel}/chat.json", chat::messages));
 }
