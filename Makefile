@@ -29,12 +29,16 @@ run: ## build and serve MOVIOLA_ARCHIVE, or a demo archive made in ./demo
 	fi; \
 	exec "$(MOVIOLA)" serve --archive "$${MOVIOLA_ARCHIVE:-demo}" --listen "$(LISTEN)"
 
+# Clippy as the compiler of the tests, with warnings denied: what is linted is also run, and dependencies are built once for
+# both. cargo-clippy hands over its arguments in the same way.
+LINTED := RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings
+
 test: ## format, lints, all tests, the page in a browser
 	@scripts/prepare.sh test
 	@$(MAKE) --no-print-directory page
 	cargo fmt --check
-	cargo clippy --locked --all-targets -- -D warnings
-	cargo test --locked
+	$(LINTED) cargo test --locked --no-run --all-targets
+	$(LINTED) cargo test --locked
 	cd web && npm run --silent unit
 	@browser="$${CHROMIUM:-$$(command -v chromium)}"; \
 	if [ -z "$$browser" ]; then echo 'no Chromium: the page was not tried in a browser; set CHROMIUM to one'; exit 0; fi; \
