@@ -319,21 +319,22 @@ impl Worker {
 
     /// Writes what is ready, once it is `least` bytes.
     fn flush(&mut self, least: usize) -> Result<()> {
-        let Some((_, Some(running))) = &mut self.epoch else { return Ok(()) };
-        let Some(bytes) = running.transport.take(least) else { return Ok(()) };
-        match &mut self.segment {
-            Some((_, Some(file))) => file.write(&bytes),
+        let (Some((_, Some(running))), segment) = (&mut self.epoch, &mut self.segment) else { return Ok(()) };
+        running.transport.drain(least, |bytes| match segment {
+            Some((_, Some(file))) => file.write(bytes),
             _ => Ok(()),
-        }
+        })
     }
 
     fn end(&mut self, duration: i64, kind: SegmentKind) -> Result<()> {
-        let bytes = match &mut self.epoch {
-            Some((_, Some(running))) => running.transport.end(),
-            _ => Vec::new(),
-        };
-        let Some((start, Some(mut file))) = self.segment.take() else { return Ok(()) };
-        file.write(&bytes)?;
+        let mut segment = self.segment.take();
+        if let Some((_, Some(running))) = &mut self.epoch {
+            running.transport.end(|bytes| match &mut segment {
+                Some((_, Some(file))) => file.write(bytes),
+                _ => Ok(()),
+            })?;
+        }
+        let Some((start, Some(file))) = segment else { return Ok(()) };
         let began = Instant::now();
         let written = file.finish(duration, kind)?;
         let metrics = &self.parts.metrics;

@@ -1,7 +1,7 @@
 //! What is expected of a live stream's playlists, parts and addresses, line by line: each test names its line. Lines without a
 //! test here say where they are tried, or why they do not apply.
 
-use super::feeder::{Feeder, H264, HEVC};
+use super::feed::{Feeder, H264, HEVC};
 use super::hls::{server, short};
 use super::rules::{Playlist, file};
 use crate::client::{Answer, Server};

@@ -1,6 +1,6 @@
 //! Low-latency HLS over HTTP, judged by [`super::rules`], playlist after playlist and part after part.
 
-use super::feeder::{Clip, Feeder, H264, HEVC};
+use super::feed::{Feed, Feeder, H264, HEVC};
 use super::rules::{Checker, file};
 use crate::client::Server;
 use crate::judge;
@@ -106,7 +106,7 @@ impl<'a> Viewer<'a> {
 fn watch(
     viewer: &mut Viewer<'_>,
     feeder: &Feeder,
-    clip: &Clip,
+    clip: &Feed,
     seconds: f64,
     by: i64,
     take: impl Fn(&Sample) -> bool,
