@@ -56,20 +56,52 @@ pub struct Gathered {
 pub fn gather(clip: &Clip, instant: Timestamp, token: &Token) -> Result<Gathered> {
     let mut reader = ClipReader::open(clip, Want::Video, token)?;
     let (Some(video), Some(anchor)) = (reader.video.clone(), reader.anchor) else {
-        return Err(Error::damaged("the segment holds no picture"));
+        return Err(Error::damaged("there is no picture in it"));
     };
     let target = anchor.ticks_at(instant);
     if target < anchor.ticks {
         return Err(Error::not_found("no picture had come on screen by then"));
     }
-    let packets = collect(&mut reader, target)?;
-    let wanted = packets
-        .iter()
-        .enumerate()
-        .filter_map(|(at, packet)| packet.pts().filter(|pts| *pts <= target).map(|pts| (pts, at)))
-        .max()
-        .ok_or_else(|| Error::damaged("the segment holds no picture for that instant"))?;
+    // Long files are entered at the keyframe; those that cannot be searched are read from the start.
+    let entered = reader.demuxer.format_name() != "mpegts" && reader.seek(target).is_ok();
+    let mut packets = collect(&mut reader, target)?;
+    let mut wanted = shown(&packets, target);
+    for _ in 0..KEYFRAMES_BACK {
+        if !entered || wanted.is_some_and(|it| keyframe(&packets, it).is_some()) {
+            break;
+        }
+        let Some(first) = packets.first().and_then(|it| it.dts().or(it.pts())) else { break };
+        if reader.seek(first - 1).is_err() {
+            break;
+        }
+        match collect(&mut reader, target) {
+            Ok(more) if more.len() > packets.len() => packets = more,
+            _ => break,
+        }
+        wanted = shown(&packets, target);
+    }
+    let wanted = wanted.ok_or_else(|| Error::damaged("there is no picture for that instant"))?;
     Ok(Gathered { reader, video, anchor, packets, target, wanted })
+}
+
+/// Keyframes gone back by where the one a file was entered at is shown after the wanted picture: containers are searched by
+/// decoding times, and pictures that lead an open GOP are decoded after its keyframe and need the one before.
+const KEYFRAMES_BACK: usize = 3;
+
+/// PTS and place of the packet on screen at `target`.
+fn shown(packets: &[Packet], target: i64) -> Option<(i64, usize)> {
+    let times = packets.iter().enumerate().filter_map(|(at, packet)| packet.pts().map(|pts| (pts, at)));
+    times.filter(|it| it.0 <= target).max()
+}
+
+/// The keyframe to start at for a wanted picture: the last one, in decoding order, that is sent before it and shown at or
+/// before it. A picture shown before the keyframe it follows in the file (a leading picture of an open GOP) needs the
+/// keyframe before.
+fn keyframe(packets: &[Packet], (pts, at): (i64, usize)) -> Option<usize> {
+    (0..=at).rev().find(|it| {
+        let packet = &packets[*it];
+        packet.is_key() && packet.pts().is_some_and(|key| key <= pts)
+    })
 }
 
 impl Gathered {
@@ -79,7 +111,7 @@ impl Gathered {
         let mut search = Search { packets, target: *target, wanted: *wanted, decoded: 0, token };
         let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
 
-        let key = search.keyframe();
+        let key = keyframe(packets, *wanted);
         let mut found = None;
         if let Some(start) = key {
             found = search.decode(&mut decoder, &[], start, video.may_skip())?;
@@ -105,13 +137,9 @@ impl Gathered {
     }
 }
 
-/// Reads the clip's pictures up to the last that can come on screen at `target`.
+/// Reads the clip's pictures from where the reader is up to the last that can come on screen at `target`.
 fn collect(reader: &mut ClipReader, target: i64) -> Result<Vec<Packet>> {
     let (mut packets, mut held, mut beyond) = (Vec::new(), 0, 0);
-    if reader.demuxer.format_name() != "mpegts" {
-        // Long files are entered at the keyframe; those that cannot be searched are read from the start.
-        let _ = reader.seek(target);
-    }
     while let Some(packet) = reader.read()? {
         if !reader.is_video(&packet) {
             continue;
@@ -165,17 +193,6 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    /// The keyframe to start at: the last one, in decoding order, that is sent before the wanted picture and shown at or
-    /// before it. A picture shown before the keyframe it follows in the file (a leading picture of an open GOP) needs
-    /// the keyframe before.
-    fn keyframe(&self) -> Option<usize> {
-        let (pts, at) = self.wanted;
-        (0..=at).rev().find(|it| {
-            let packet = &self.packets[*it];
-            packet.is_key() && packet.pts().is_some_and(|key| key <= pts)
-        })
-    }
-
     /// Decodes from packet `start` and gives the last picture that starts at or before the target.
     fn decode(
         &mut self,
