@@ -21,10 +21,12 @@ def decode(path):
                 # On threads of their own, decoders would lose their words.
                 stream.codec_context.thread_count = 1
             wanted = {"video": 0, "audio": 0} if container.streams.audio else {"video": 0}
-            packets, before = container.demux(**wanted), 0
+            packets = container.demux(**wanted)
+            # At the end, that of a short file's probing too, parsers are handed an empty packet; that of Opus minds.
+            logs[:] = [it for it in logs if it[1] != "opus"]
+            before = len(logs)
             while (packet := next(packets, None)) is not None:
                 if packet.size == 0:
-                    # At the end PyAV hands parsers an empty packet, which that of Opus finds fault with.
                     logs[before:] = [it for it in logs[before:] if it[1] != "opus"]
                 before = len(logs)
                 for frame in packet.decode():

@@ -34,7 +34,7 @@ pub struct SegmentIndex {
 impl SegmentIndex {
     /// What makes a segment as good as missing: it holds no picture, or it is not what its name says and pictures that the
     /// name promises are not there, since it was cut off or lost packets after it was written.
-    pub fn fault(&self, segment: &Segment) -> Option<Error> {
+    fn fault(&self, segment: &Segment) -> Option<Error> {
         let Some(track) = self.index.video.as_ref().filter(|it| !it.units.is_empty()) else {
             return Some(Error::damaged("it holds no picture"));
         };
@@ -89,6 +89,13 @@ pub(super) fn unreadable(segment: &Segment, fault: Error) -> Error {
 }
 
 impl Parts {
+    /// What makes a segment as good as missing, by its index, which may be older than the harm, and by its length now.
+    pub(super) fn harm(&self, segment: &Segment, index: &SegmentIndex) -> Option<Error> {
+        let changed = self.open_segment(segment).is_ok_and(|it| it.len != index.index.bytes);
+        let fault = || Error::damaged("it has another length than when it was indexed");
+        changed.then(fault).or_else(|| index.fault(segment))
+    }
+
     /// What makes a segment as good as missing, or `None`; also where it is of a kind that has no index.
     ///
     /// # Errors
@@ -97,7 +104,7 @@ impl Parts {
         let index = self.index(segment, token);
         token.check()?;
         Ok(match index {
-            Ok(index) => index.fault(segment),
+            Ok(index) => self.harm(segment, &index),
             Err(error) => Some(error).filter(|it| it.kind == Kind::Damaged),
         })
     }

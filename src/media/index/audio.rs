@@ -168,6 +168,9 @@ impl AudioScanner {
         let track = &mut self.track;
         if track.frames.is_empty() {
             track.tell(&header, &self.head);
+        } else if track.codec == AudioCodec::Opus {
+            // Each packet is coded in one channel or in two, as it pleases the encoder (RFC 6716 §3.1).
+            track.channels = track.channels.max(header.channels);
         } else if (track.sample_rate, track.channels) != (header.rate, header.channels) {
             track.changes = true;
         }

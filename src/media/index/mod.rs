@@ -189,7 +189,7 @@ pub struct AudioTrack {
     pub codec: AudioCodec,
     /// Of the first frame, in Hz; of AAC, that of the core (SBR may double it). 0 without frames.
     pub sample_rate: u32,
-    /// Of the first frame; 0 when its header does not tell.
+    /// Of the first frame, of Opus the most of any; 0 when its header does not tell.
     pub channels: u8,
     /// Samples of each channel in the first frame.
     pub samples_per_frame: u16,

@@ -67,7 +67,7 @@ impl Drawn {
         for batch in all.chunks(BATCH) {
             let indexes = render.indexes(batch, hold, token)?;
             for ((segment, index), joined) in batch.iter().zip(indexes).zip(&mut joined) {
-                let fault = match index.map(|index| (index.fault(segment), index)) {
+                let fault = match index.map(|index| (render.harm(segment, &index), index)) {
                     Ok((None, index)) => {
                         let joined = joined && !lost;
                         kept.push(index, segment, joined);

@@ -7,7 +7,7 @@ use crate::base::{Error, Result};
 use crate::media::cut::plan::{RangePlan, refuse};
 use crate::media::cut::sound::Sound;
 use crate::media::index::{
-    AudioTrack, ElementaryReader, FrameIndex, ParameterSet, UnitClass, VideoCodec, VideoFormat,
+    AudioCodec, AudioTrack, ElementaryReader, FrameIndex, ParameterSet, UnitClass, VideoCodec, VideoFormat,
 };
 use crate::media::nal::StartCodes;
 use crate::media::nal::prefixed::{self, Role, Sizes};
@@ -283,7 +283,9 @@ impl Movie {
 }
 
 fn without_frames(track: &AudioTrack) -> AudioTrack {
-    AudioTrack { frames: Vec::new(), ..*track }
+    // What Opus has in one channel is heard from both of two; what follows may have two.
+    let channels = if track.codec == AudioCodec::Opus { 2 } else { track.channels };
+    AudioTrack { frames: Vec::new(), channels, ..*track }
 }
 
 fn gone() -> Error {

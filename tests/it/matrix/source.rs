@@ -358,7 +358,8 @@ impl Source {
             faults.push(format!("the sound is heard {begins} ticks off at the start"));
         }
         let over = end_of(last) - starts[starts.len() - 1];
-        let allowed = if fit == Fit::Both && !parsed { MILLI } else { self.sound_ticks + MILLI };
+        // Two times of whole milliseconds are compared: both ends of the pictures, and the last packet's.
+        let allowed = if fit == Fit::Both && !parsed { 2 * MILLI } else { self.sound_ticks + MILLI };
         let least = MILLI + if parsed { self.sound_ticks } else { 0 };
         // How long the last picture of a stream of uneven pace is shown, nobody knows.
         let ends = ranges.last().is_some_and(|it| it.end == self.recipe.frames);
