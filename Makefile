@@ -11,7 +11,7 @@ MOVIOLA := $(or $(CARGO_TARGET_DIR),target)/release/moviola
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help run test page golden matrix bench prepare
+.PHONY: help run test page golden matrix soak bench prepare
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -47,7 +47,9 @@ test: ## format, lints, all tests, the page in a browser
 # Built anew only where a source is newer, so that the binary is not linked again for nothing.
 PAGE := $(shell find web/src web/public web/index.html web/package.json web/package-lock.json web/tsconfig.json web/vite.config.ts -type f 2>/dev/null)
 
-page: web/dist/index.html ## the editor page, into web/dist
+page: ## the editor page, into web/dist
+	@if scripts/prepare.sh page; then $(MAKE) --no-print-directory web/dist/index.html; \
+	else echo 'no Node.js 18 or later with npm: nothing is built of the page'; fi
 
 web/dist/index.html: $(PAGE) web/node_modules/.package-lock.json
 	@cd web && npm run --silent build
@@ -64,6 +66,10 @@ matrix: ## fifty random cuts of each synthesised source, judged by FFmpeg (half 
 	@scripts/prepare.sh test
 	@python3 -c 'import av' 2>/dev/null && export MOVIOLA_MATRIX_JUDGE="$$PWD/scripts/judge.py"; \
 	MOVIOLA_MATRIX_CUTS=$${MOVIOLA_MATRIX_CUTS:-50} cargo test --locked --release --test it matrix:: -- --nocapture
+
+soak: ## a day of a recorded source by a clock that leaps, with a look at memory (minutes)
+	@scripts/prepare.sh test
+	MOVIOLA_SOAK_MINUTES=$${MOVIOLA_SOAK_MINUTES:-1440} cargo test --locked --release --test it live::soak -- --nocapture
 
 # Each by itself: cargo bench --bench NAME, with words after -- for parts of it.
 BENCHES := $(patsubst benches/%.rs,%,$(wildcard benches/*.rs))

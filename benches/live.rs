@@ -3,12 +3,16 @@
 //! A made-up stream of 720p at 25 pictures a second is put into a ring as if it were sent now; each viewer has a connection of
 //! its own, asks for the part that is hinted at, and then for the playlist that has it. What counts is the time from the
 //! picture that completes a part to the last byte of that part at each viewer. Viewers and server share the machine.
-//! `cargo bench --bench live`; `-- play SECONDS` keeps the stream going for a player, with a restart after a third and
-//! another codec after two thirds.
+//! `cargo bench --bench live`; `-- play SECONDS` keeps the stream going for a player: a restart after a quarter, another profile
+//! and size of H.264 after two, AV1 after three.
 
+#[path = "live/client.rs"]
+mod client;
 mod common;
+#[path = "live/floor.rs"]
+mod floor;
 
-use bytes::BufMut;
+use client::Client;
 use common::{Outcome, bar, heads, line, millis, process, quantile};
 use moviola::app::App;
 use moviola::base::{StreamId, Timestamp, Token};
@@ -22,11 +26,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-use tokio::net::TcpStream;
 
 const VIEWERS: usize = 500;
 const LENGTH: Duration = Duration::from_secs(20);
 const RATE: u64 = 25;
+/// As long as parts are at this rate.
+const PART: Duration = Duration::from_millis(480);
 
 struct Clip {
     tracks: Vec<Track>,
@@ -38,6 +43,12 @@ fn clip(seconds: u64, size: (usize, usize), profile: &str) -> Outcome<Clip> {
     let mut coder = Coder::x264("superfast", 30, RATE, if profile == "high" { 2 } else { 0 });
     coder.options.retain(|it| it.0 != "profile");
     coder.options.push(("profile".into(), profile.into()));
+    if profile == "av1" {
+        coder.name = "libaom-av1".into();
+        coder.options = [("usage", "realtime"), ("cpu-used", "8"), ("crf", "45")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec();
+    }
     let recipe = Recipe {
         start: Timestamp::from_micros(0),
         first_second: 63,
@@ -86,80 +97,14 @@ fn feed(stream: &Stream, clip: &Clip, until: &dyn Fn() -> bool, sent: &Mutex<Vec
     }
 }
 
-/// A connection that reads its answers by hand: five hundred of them are to cost little.
-struct Client {
-    stream: TcpStream,
-    buffer: Vec<u8>,
+fn uri(line: &str) -> Option<String> {
+    line.split("URI=\"").nth(1).and_then(|it| it.split('"').next()).map(str::to_owned)
 }
 
-impl Client {
-    async fn connect(address: SocketAddr) -> Outcome<Self> {
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, buffer: Vec::new() })
-    }
-
-    /// Reads what is there; up to `room` bytes of it.
-    async fn read(&mut self, room: usize) -> Outcome<usize> {
-        loop {
-            self.stream.readable().await?;
-            let from = self.buffer.len();
-            self.buffer.reserve(room);
-            // What is read is appended; nothing is written twice.
-            match self.stream.try_read_buf(&mut (&mut self.buffer).limit(room)) {
-                Ok(0) => return Err("the server closed".into()),
-                Ok(_) => return Ok(self.buffer.len() - from),
-                Err(fault) if fault.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(fault) => return Err(fault.into()),
-            }
-        }
-    }
-
-    async fn get(&mut self, target: &str) -> Outcome<Vec<u8>> {
-        let head = format!("GET {target} HTTP/1.1\r\nHost: bench\r\n\r\n");
-        let mut rest = head.as_bytes();
-        while !rest.is_empty() {
-            self.stream.writable().await?;
-            match self.stream.try_write(rest) {
-                Ok(count) => rest = &rest[count..],
-                Err(fault) if fault.kind() == std::io::ErrorKind::WouldBlock => {}
-                Err(fault) => return Err(fault.into()),
-            }
-        }
-        let end = loop {
-            match self.buffer.windows(4).position(|it| it == b"\r\n\r\n") {
-                Some(end) => break end,
-                None => drop(self.read(16 << 10).await?),
-            }
-        };
-        let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
-        if !head.starts_with("http/1.1 200") {
-            return Err(format!("{target}: {head}").into());
-        }
-        let length = head.lines().find_map(|it| it.strip_prefix("content-length: ")).ok_or("no length")?;
-        let whole = end + 4 + length.trim().parse::<usize>()?;
-        while self.buffer.len() < whole {
-            self.read(whole - self.buffer.len()).await?;
-        }
-        let rest = self.buffer.split_off(whole);
-        let mut body = std::mem::replace(&mut self.buffer, rest);
-        body.drain(..end + 4);
-        Ok(body)
-    }
-
-    /// The playlist's last part, what it hints at, and its parts with their lengths.
-    async fn playlist(&mut self, folder: &str, query: &str) -> Outcome<(String, Vec<(String, f64)>)> {
-        let text = String::from_utf8(self.get(&format!("{folder}media.m3u8{query}")).await?)?;
-        let uri =
-            |line: &str| line.split("URI=\"").nth(1).and_then(|it| it.split('"').next()).map(str::to_owned);
-        let parts = text.lines().filter_map(|line| {
-            let length = line.strip_prefix("#EXT-X-PART:DURATION=")?.split(',').next()?.parse().ok()?;
-            Some((uri(line)?, length))
-        });
-        let parts = parts.collect();
-        let hint = text.lines().find(|it| it.starts_with("#EXT-X-PRELOAD-HINT")).and_then(uri);
-        Ok((hint.ok_or("no hint")?, parts))
-    }
+/// What a playlist hints at.
+fn hint(text: &str) -> Outcome<String> {
+    // The last line, most often.
+    text.lines().rev().find(|it| it.starts_with("#EXT-X-PRELOAD-HINT")).and_then(uri).ok_or("no hint".into())
 }
 
 /// What all viewers saw: addresses of parts and when they were there.
@@ -167,13 +112,13 @@ type Seen = Arc<Mutex<Vec<(String, Instant)>>>;
 
 async fn watch(address: SocketAddr, folder: String, over: Arc<AtomicBool>, seen: Seen) -> Outcome<()> {
     let mut client = Client::connect(address).await?;
-    let (mut hint, _) = client.playlist(&folder, "").await?;
+    let mut next = hint(&client.get(&format!("{folder}media.m3u8")).await?)?;
     while !over.load(Ordering::Relaxed) {
-        client.get(&format!("{folder}{hint}")).await?;
+        client.fetch(&format!("{folder}{next}")).await?;
         let at = Instant::now();
-        let (next, _) = client.playlist(&folder, &format!("{}&_HLS_skip=YES", query(&hint))).await?;
-        seen.lock().push((hint, at));
-        hint = next;
+        let text = client.get(&format!("{folder}media.m3u8{}&_HLS_skip=YES", query(&next))).await?;
+        seen.lock().push((next, at));
+        next = hint(&text)?;
     }
     Ok(())
 }
@@ -190,14 +135,17 @@ async fn ends(address: SocketAddr, folder: String, over: Arc<AtomicBool>) -> Out
     let (mut ends, mut at) = (HashMap::new(), 0.0);
     let mut query_now = String::new();
     while !over.load(Ordering::Relaxed) {
-        let (hint, parts) = client.playlist(&folder, &query_now).await?;
-        for (uri, length) in parts {
+        let text = client.get(&format!("{folder}media.m3u8{query_now}")).await?;
+        for line in text.lines() {
+            let length =
+                || line.strip_prefix("#EXT-X-PART:DURATION=")?.split(',').next()?.parse::<f64>().ok();
+            let Some((length, uri)) = length().zip(uri(line)) else { continue };
             ends.entry(uri).or_insert_with(|| {
                 at += length;
                 (at * RATE as f64).round() as usize
             });
         }
-        query_now = query(&hint);
+        query_now = query(&hint(&text)?);
     }
     Ok(ends)
 }
@@ -234,18 +182,21 @@ fn beside<T>(app: App, work: impl FnOnce(SocketAddr) -> Outcome<T>) -> Outcome<T
     })
 }
 
-/// For a player: a stream with a restart and another codec.
+/// For a player: a stream with a restart and other codecs.
 fn play(seconds: u64) -> Outcome<()> {
-    let clips = [clip(20, (640, 360), "high")?, clip(20, (480, 270), "baseline")?];
+    let clips =
+        [clip(20, (640, 360), "high")?, clip(20, (480, 270), "baseline")?, clip(10, (480, 270), "av1")?];
     let (app, stream, folder, _archive) = serve()?;
     beside(app, |address| {
         println!("http://{address}{folder}master.m3u8");
         let sent = Mutex::new(Vec::new());
-        for (clip, cause) in [(&clips[0], "start"), (&clips[0], "reconnect"), (&clips[1], "codec")] {
-            let end = Instant::now() + Duration::from_secs(seconds / 3);
+        let turns =
+            [(&clips[0], "start"), (&clips[0], "reconnect"), (&clips[1], "codec"), (&clips[2], "codec")];
+        for (clip, cause) in turns {
+            let end = Instant::now() + Duration::from_secs(seconds) / 4;
             stream.ring.begin(clip.tracks.clone(), cause);
             feed(&stream, clip, &|| Instant::now() >= end, &sent);
-            stream.ring.end();
+            stream.ring.end(cause);
         }
         Ok(())
     })
@@ -302,7 +253,7 @@ fn bench() -> Outcome<()> {
     let times: Vec<f64> = seen.iter().filter_map(late).collect();
     println!(
         "{VIEWERS} viewers of 720p25 of {rate:.1} Mbit/s, parts of {} ms, for {} s: from a part's completion to its last byte, ms",
-        480,
+        PART.as_millis(),
         LENGTH.as_secs()
     );
     heads("", &["p50", "p99", "max", "parts", "CPU s/s"]);
@@ -318,6 +269,19 @@ fn bench() -> Outcome<()> {
         ],
     );
     bar(&format!("p99 {p99:.1} ms; bar 50"), p99 <= 50.0);
+    let bytes = (rate * 1e6 / 8.0 * PART.as_secs_f64()) as usize;
+    let limit = floor::floor(VIEWERS, bytes, 20, PART)?;
+    let p99_of_limit = quantile(&limit, 0.99);
+    line(
+        "as many bytes, written and nothing else",
+        &[
+            format!("{:.1}", quantile(&limit, 0.5)),
+            format!("{p99_of_limit:.1}"),
+            format!("{:.1}", quantile(&limit, 1.0)),
+            limit.len().to_string(),
+        ],
+    );
+    println!("  p99 {:.2} times that of the limit", p99 / p99_of_limit);
     let (cold, warm) = (millis(cold), millis(warm));
     bar(
         &format!("first bytes that can be decoded: {cold:.0} ms after the source began; bar 1300"),
@@ -331,12 +295,11 @@ fn bench() -> Outcome<()> {
 async fn first(address: SocketAddr, folder: &str) -> Outcome<Instant> {
     let mut client = Client::connect(address).await?;
     client.get(&format!("{folder}master.m3u8")).await?;
-    let text = String::from_utf8(client.get(&format!("{folder}media.m3u8")).await?)?;
-    let uri = |line: &str| line.split("URI=\"").nth(1).and_then(|it| it.split('"').next()).map(str::to_owned);
-    let head = text.lines().rev().find(|it| it.starts_with("#EXT-X-MAP")).and_then(uri).ok_or("no head")?;
-    let part =
-        text.lines().rev().find(|it| it.ends_with("INDEPENDENT=YES")).and_then(uri).ok_or("no part")?;
-    client.get(&format!("{folder}{head}")).await?;
-    client.get(&format!("{folder}{part}")).await?;
+    let text = client.get(&format!("{folder}media.m3u8")).await?;
+    let last = |wish: &dyn Fn(&str) -> bool| text.lines().rev().find(|it| wish(it)).and_then(uri);
+    let head = last(&|it| it.starts_with("#EXT-X-MAP")).ok_or("no head")?;
+    let part = last(&|it| it.ends_with("INDEPENDENT=YES")).ok_or("no part")?;
+    client.fetch(&format!("{folder}{head}")).await?;
+    client.fetch(&format!("{folder}{part}")).await?;
     Ok(Instant::now())
 }

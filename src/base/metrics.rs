@@ -241,7 +241,7 @@ impl Metrics {
                 "Frames asked for, by what they came from",
                 &["from"],
             ),
-            hls_viewers: gauge("moviola_hls_viewers", "Viewers' tokens used within the idle time"),
+            hls_viewers: gauge("moviola_hls_viewers", "Viewers of live streams that asked for media lately"),
             hls_bytes: gauge("moviola_hls_bytes", "Bytes of live streams held for viewers"),
             cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             cut_joins: counter_vec(

@@ -258,6 +258,11 @@ impl TimeBase {
 /// Where wall time comes from. Code that must be tested over hours is given a clock it can step.
 pub trait Clock: Send + Sync {
     fn now(&self) -> Timestamp;
+
+    /// Lets so much time pass on this thread, or less where something woke it.
+    fn pause(&self, micros: i64) {
+        std::thread::park_timeout(std::time::Duration::from_micros(micros.max(0).unsigned_abs()));
+    }
 }
 
 /// The system's clock.

@@ -1,12 +1,12 @@
 //! `moviola loudness`, `silence` and `scenes`.
 
 use super::source::{Of, Source};
-use super::{output::save, wait};
+use super::{output::save, wait, waveform};
 use crate::app;
 use crate::base::{Result, Token};
 use crate::config::Config;
 use crate::render::waveform::wish::{Quiet, Wish};
-use crate::render::{loudness, scenes, waveform};
+use crate::render::{loudness, scenes};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -65,17 +65,7 @@ pub fn silence(config: Config, arguments: &Silence) -> Result<()> {
             _ => None,
         })
     })?;
-    let wish = Wish::Silence(quiet);
-    let made = match arguments.source.read()? {
-        Of::Archive(channel, quality, span) => {
-            let render = app::build(config)?;
-            wait(async {
-                let source = render.waveform_source(channel, quality, span, wish).await?;
-                render.waveform(source).await
-            })?
-        }
-        Of::File(path) => waveform::of_file(path, wish, config.waveform.max_points, &Token::root())?,
-    };
+    let made = waveform::made(config, &arguments.source, Wish::Silence(quiet))?;
     save(&arguments.output, &made.bytes)
 }
 

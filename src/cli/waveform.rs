@@ -5,6 +5,7 @@ use super::{output::save, wait};
 use crate::app;
 use crate::base::{Error, Result, Token};
 use crate::config::Config;
+use crate::render::bytes::Made;
 use crate::render::waveform::of_file;
 use crate::render::waveform::wish::{DEFAULT_SIZE, Extension, MAX_SIDE, Origin, Wish};
 use clap::Args;
@@ -95,18 +96,23 @@ impl Arguments {
     }
 }
 
-pub fn run(config: Config, arguments: &Arguments) -> Result<()> {
-    let origin = if arguments.source.is_archive() { Origin::Archive } else { Origin::File };
-    let wish = Wish::read(arguments.extension()?, origin, arguments.size, |key| Ok(arguments.get(key)))?;
-    let made = match arguments.source.read()? {
+/// What is told of the sound of a span or a file.
+pub(super) fn made(config: Config, source: &Source, wish: Wish) -> Result<Made> {
+    match source.read()? {
         Of::Archive(channel, quality, span) => {
             let render = app::build(config)?;
             wait(async {
                 let source = render.waveform_source(channel, quality, span, wish).await?;
                 render.waveform(source).await
-            })?
+            })
         }
-        Of::File(path) => of_file(path, wish, config.waveform.max_points, &Token::root())?,
-    };
+        Of::File(path) => of_file(path, wish, config.waveform.max_points, &Token::root()),
+    }
+}
+
+pub fn run(config: Config, arguments: &Arguments) -> Result<()> {
+    let origin = if arguments.source.is_archive() { Origin::Archive } else { Origin::File };
+    let wish = Wish::read(arguments.extension()?, origin, arguments.size, |key| Ok(arguments.get(key)))?;
+    let made = made(config, &arguments.source, wish)?;
     save(&arguments.output, &made.bytes)
 }

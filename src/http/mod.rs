@@ -9,6 +9,9 @@ pub mod body;
 pub mod error;
 pub mod extract;
 mod routes;
+mod sent;
+
+pub use routes::page::built as page_built;
 
 use crate::jobs::Jobs;
 use crate::live::recorder::Recordings;
@@ -136,7 +139,6 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/docs", openapi::page))
         .service(at("/", page::index))
         .service(at("/assets/{file}", page::file))
-        .service(at("/favicon.svg", page::file))
         // Last: its first word may be any channel.
         .service(at("/{channel}/chat.json", chat::messages));
 }
@@ -190,6 +192,7 @@ pub fn server(
     let jobs = web::Data::new(jobs.clone());
     let (streams, desk) = (web::Data::new(live.0.clone()), web::Data::from(Arc::clone(live.1)));
     let recordings = web::Data::new(live.2.clone());
+    let asking = web::Data::new(metrics::Asking::default());
     let server = HttpServer::new(move || {
         App::new()
             .app_data(data.clone())
@@ -197,6 +200,7 @@ pub fn server(
             .app_data(streams.clone())
             .app_data(desk.clone())
             .app_data(recordings.clone())
+            .app_data(asking.clone())
             .wrap(from_fn(around::around))
             .configure(tree)
             .default_service(web::to(around::nothing_here))

@@ -216,7 +216,7 @@ impl Opened {
             if left <= 0 {
                 return Ok(());
             }
-            std::thread::park_timeout(Duration::from_micros(left.min(LOOK) as u64));
+            clock.pause(left.min(LOOK));
         }
     }
 

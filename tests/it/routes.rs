@@ -1,6 +1,8 @@
 //! Each address over a small archive of plain files.
 
 use crate::client::{HOUR, Server, segment, small_archive};
+use moviola::base::Token;
+use moviola::pool::Lane;
 
 const SPAN: &str = "start=2024-11-09T12:58:00&end=2024-11-09T12:58:10";
 
@@ -273,6 +275,33 @@ fn the_server_describes_itself() {
                 .contains("moviola_http_requests_total{method=\"GET\",route=\"/health\",status=\"200\"} 1")
         );
         assert!(answer.header("content-type").starts_with("text/plain"));
+    }
+}
+
+#[test]
+fn metrics_are_told_while_the_disk_hangs() {
+    let server = Server::start(small_archive);
+    let told = || server.get("/metrics").text().contains("moviola_archive_disk_bytes{kind=\"free\"}");
+    assert!(told());
+    // Every seat of the disk is taken until the sender goes.
+    let (release, held) = crossbeam_channel::bounded::<()>(0);
+    let tickets: Vec<_> = (0..server.render.config.pool.disk_seats)
+        .map(|_| {
+            let held = held.clone();
+            let wait = move |_: &Token| {
+                let _ = held.recv();
+                Ok(())
+            };
+            server.render.pool.submit(Lane::Disk, &Token::root(), wait).unwrap()
+        })
+        .collect();
+    assert!(!told() && !told(), "what the disk said before is not told again");
+    drop(release);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    tickets.into_iter().for_each(|it| runtime.block_on(it).unwrap());
+    // Asked anew once the question that nobody waited for has ended.
+    while !told() {
+        std::thread::yield_now();
     }
 }
 

@@ -3,6 +3,7 @@
 
 use crate::base::metrics::Metrics;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
+use actix_web::rt::task::JoinHandle;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use std::net::{Shutdown, TcpStream};
@@ -53,15 +54,23 @@ pub struct Watched {
     inner: BoxBody,
     pulse: Arc<Pulse>,
     metrics: Metrics,
+    /// Ended with the body: thousands that are gone are not to sleep on.
+    watch: Option<JoinHandle<()>>,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.watch.iter().for_each(JoinHandle::abort);
+    }
 }
 
 impl Watched {
     pub fn new(inner: BoxBody, connection: Option<&Connection>, stall: Duration, metrics: &Metrics) -> Self {
         let pulse = Arc::new(Pulse(Mutex::new(State { moved: Instant::now(), waiting: None })));
-        if let Some(Connection(socket)) = connection {
-            actix_web::rt::spawn(watch(Arc::downgrade(&pulse), Arc::downgrade(socket), stall));
-        }
-        Self { inner, pulse, metrics: metrics.clone() }
+        let watch = connection.map(|Connection(socket)| {
+            actix_web::rt::spawn(watch(Arc::downgrade(&pulse), Arc::downgrade(socket), stall))
+        });
+        Self { inner, pulse, metrics: metrics.clone(), watch }
     }
 
     /// The sockets' buffers take so much at once; below it nothing is gained by watching.

@@ -5,6 +5,7 @@ use super::{Answer, App, Jobs};
 use crate::base::{Error, Kind, Result, Span, Timestamp};
 use crate::http::error::Document;
 use crate::http::extract::Path;
+use crate::http::sent;
 use crate::jobs::{Record, State};
 use crate::render::generate::{KIND, Videos};
 use actix_web::http::{StatusCode, header};
@@ -35,7 +36,7 @@ pub async fn videos(request: HttpRequest, app: App, jobs: Jobs, payload: web::Pa
         let detail = "the body must be JSON, and Content-Type must say so: application/json";
         return Err(Error::new(Kind::WrongType, "not-json", detail).with_parameter("Content-Type").into());
     }
-    let body = read(payload).await?;
+    let body = sent::body(payload, "the body", MAX_BODY).await?;
     let videos = Videos::new(channel, quality, spans(&body)?)?;
     if videos.is_empty() {
         return Ok(HttpResponse::Ok().finish());
@@ -73,11 +74,8 @@ pub async fn videos(request: HttpRequest, app: App, jobs: Jobs, payload: web::Pa
 
 /// Reads `{NAME: [START, END], …}`.
 fn spans(body: &[u8]) -> Result<BTreeMap<String, Span>> {
-    let shape = |fault: serde_json::Error| {
-        let detail = "the body must be a JSON object: {\"NAME\": [\"START\", \"END\"], …}";
-        Error::invalid("malformed-body", "body", detail).with_cause(fault)
-    };
-    let asked: BTreeMap<String, (String, String)> = serde_json::from_slice(body).map_err(shape)?;
+    let asked: BTreeMap<String, (String, String)> =
+        sent::object(body, "{\"NAME\": [\"START\", \"END\"], …}")?;
     let span = |(name, (start, end)): (String, (String, String))| {
         Ok((name, Span::new(Timestamp::parse("start", &start)?, Timestamp::parse("end", &end)?)))
     };
@@ -95,16 +93,4 @@ fn prefers_async(request: &HttpRequest) -> bool {
     let preferences = request.headers().get_all("prefer").filter_map(|value| value.to_str().ok());
     let mut words = preferences.flat_map(|list| list.split([',', ';']));
     words.any(|word| word.trim().eq_ignore_ascii_case("respond-async"))
-}
-
-pub(super) async fn read(payload: web::Payload) -> Result<web::Bytes> {
-    match payload.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(fault)) => {
-            Err(Error::invalid("unreadable-body", "body", "the body cannot be read").with_cause(fault))
-        }
-        Err(_) => {
-            Err(Error::invalid("long-body", "body", format!("the body may have at most {MAX_BODY} bytes")))
-        }
-    }
 }

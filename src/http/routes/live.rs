@@ -1,10 +1,11 @@
 //! `/live`: a stream as it happens, for those whose token opens it; and those tokens.
 
 use super::{Answer, Streams};
-use crate::base::{Error, Kind, Result};
+use crate::base::{Error, Result};
 use crate::http::body::{self, Cache};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
+use crate::http::sent;
 use crate::live::hls::{self, Awaited, Hls, Scope};
 use crate::render::bytes::Made;
 use actix_web::http::StatusCode;
@@ -78,6 +79,7 @@ pub async fn file(request: HttpRequest, streams: Streams) -> Answer {
     let hls = &stream.hls;
     hls.admit(&token, Scope::Live)?;
     stream.touch();
+    see(&request, hls, &token);
     let tag = |bytes: &web::Bytes| format!("{}-{:x}", path.text(3, "file").unwrap_or_default(), bytes.len());
     let whole = |bytes: web::Bytes| Made { tag: tag(&bytes), bytes, gzipped: false };
     match file {
@@ -91,6 +93,15 @@ pub async fn file(request: HttpRequest, streams: Streams) -> Answer {
             body::ranged(&request, SEGMENT, whole(hls.part(number, part).await?), Cache::Settled)
         }
     }
+}
+
+/// Counts who asks: by their token, the address they come from, also through a proxy, and what they say they are.
+fn see(request: &HttpRequest, hls: &Hls, token: &str) {
+    let said = |name: header::HeaderName| {
+        request.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default()
+    };
+    let address = request.peer_addr().map(|it| it.ip().to_string()).unwrap_or_default();
+    hls.saw(&[token, &address, said(header::X_FORWARDED_FOR), said(header::USER_AGENT)]);
 }
 
 async fn media(request: &HttpRequest, hls: &Hls) -> Answer {
@@ -166,23 +177,9 @@ const MAX_TTL: u64 = 366 * 86_400;
 pub async fn invite(request: HttpRequest, streams: Streams, payload: web::Payload) -> Answer {
     let id = Path::of(&request).stream(1)?;
     let stream = streams.get(&id)?;
-    let body = match payload.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(bytes)) => bytes,
-        _ => {
-            let detail = format!("the body may have at most {MAX_BODY} bytes");
-            return Err(Error::new(Kind::TooLarge, "long-body", detail).with_parameter("body").into());
-        }
-    };
-    let malformed = |fault: &dyn std::fmt::Display| {
-        let detail = "the body must be a JSON object with scope and ttl, each of which may be left out";
-        Error::invalid("malformed-body", "body", detail).with_cause(fault)
-    };
-    let wish = match body.iter().find(|it| !it.is_ascii_whitespace()) {
-        None => Invitation::default(),
-        // A list would do for serde.
-        Some(b'{') => serde_json::from_slice(&body).map_err(|fault| malformed(&fault))?,
-        Some(_) => return Err(malformed(&"no object").into()),
-    };
+    let body = sent::body(payload, "the body", MAX_BODY).await?;
+    let shape = "{\"scope\": \"live\" | \"still\" | \"all\", \"ttl\": SECONDS}, each of them optional";
+    let wish: Invitation = sent::object_or_default(&body, shape)?;
     if wish.ttl.is_some_and(|it| !(1..=MAX_TTL).contains(&it)) {
         let detail = format!("ttl must lie between 1 and {MAX_TTL} seconds");
         return Err(Error::invalid("invalid-ttl", "ttl", detail).into());

@@ -1,14 +1,15 @@
 //! `/streams/{stream}/recordings`: clips of what is live, and `/gaps`: what was not recorded, and why.
 
-use super::generate::{insert, read};
+use super::generate::insert;
 use super::jobs::json;
 use super::{Answer, App, Desk, Recordings, Streams};
 use crate::archive::OpenFile;
 use crate::base::time::SECOND;
-use crate::base::{Error, Result, Span as Times, StreamId, Timestamp};
+use crate::base::{Error, Span as Times, StreamId, Timestamp};
 use crate::http::body::{self, Reader};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
+use crate::http::sent;
 use crate::live::archive::{Gap, gaps_within};
 use crate::live::recorder::{Recording, Source, Span};
 use crate::render::files::StoredFile;
@@ -17,6 +18,9 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
+
+/// The longest body taken, in bytes.
+const MAX_BODY: usize = 64 << 10;
 
 /// A recording, and where its file is.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -64,13 +68,6 @@ pub struct Change {
     duration: f64,
 }
 
-fn parsed<T: for<'de> Deserialize<'de>>(body: &[u8], shape: &str) -> Result<T> {
-    serde_json::from_slice(body).map_err(|fault| {
-        let detail = format!("the body must be a JSON object: {shape}");
-        Error::invalid("malformed-body", "body", detail).with_cause(fault)
-    })
-}
-
 /// Seconds as microseconds; what is too much for them is too much for any limit.
 fn micros(seconds: f64) -> i64 {
     (seconds * SECOND as f64).round() as i64
@@ -107,10 +104,10 @@ pub async fn start(
     payload: web::Payload,
 ) -> Answer {
     let stream = streams.get(&Path::of(&request).stream(1)?)?;
-    let body = read(payload).await?;
+    let body = sent::body(payload, "the body", MAX_BODY).await?;
     let shape =
         "{\"name\": \"clip.mp4\", \"duration\": SECONDS, \"lookback\": SECONDS}, each of them optional";
-    let asked: Asked = if body.is_empty() { Asked::default() } else { parsed(&body, shape)? };
+    let asked: Asked = sent::object_or_default(&body, shape)?;
     let source = Source {
         stream: stream.id.clone(),
         ring: Arc::clone(&stream.ring),
@@ -146,7 +143,8 @@ pub async fn one(request: HttpRequest, recordings: Recordings) -> Answer {
 pub async fn extend(request: HttpRequest, app: App, recordings: Recordings, payload: web::Payload) -> Answer {
     let path = Path::of(&request);
     let (stream, id) = (path.stream(1)?, path.recording(3)?);
-    let change: Change = parsed(&read(payload).await?, "{\"duration\": SECONDS}")?;
+    let body = sent::body(payload, "the body", MAX_BODY).await?;
+    let change: Change = sent::object(&body, "{\"duration\": SECONDS}")?;
     let done = app.ask(move |_, _| recordings.extend(&stream, &id, micros(change.duration))).await?;
     Ok(json(&Told::of(done))?)
 }

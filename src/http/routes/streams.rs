@@ -2,10 +2,11 @@
 
 use super::jobs::json;
 use super::{Answer, App, Desk, Recordings, Streams};
-use crate::base::{Error, Kind, Result, StreamId};
+use crate::base::{Error, Result, StreamId};
 use crate::http::body::Cache;
 use crate::http::error::Document;
 use crate::http::extract::Path;
+use crate::http::sent;
 use crate::live::{Event, Options, Settings, Source, Stream};
 use actix_web::body::{BodySize, BoxBody, MessageBody};
 use actix_web::http::{StatusCode, header};
@@ -279,18 +280,7 @@ impl MessageBody for Told {
 }
 
 async fn read(payload: web::Payload) -> Result<Value> {
-    let bytes = match payload.to_bytes_limited(MAX_BODY).await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(fault)) => {
-            return Err(
-                Error::invalid("unreadable-body", "body", "the body cannot be read").with_cause(fault)
-            );
-        }
-        Err(_) => {
-            let detail = format!("the body may have at most {MAX_BODY} bytes");
-            return Err(Error::new(Kind::TooLarge, "long-body", detail).with_parameter("body"));
-        }
-    };
+    let bytes = sent::body(payload, "the body", MAX_BODY).await?;
     serde_json::from_slice(&bytes).map_err(|fault| {
         let place = format!("the body is not JSON: line {}, column {}", fault.line(), fault.column());
         Error::invalid("malformed-body", "body", place)

@@ -1,10 +1,11 @@
 //! `/thumbnail`: a frame in a template; `/templates`: those there are.
 
 use super::{Answer, App, is_head};
-use crate::base::{Error, Kind, Name, Result};
+use crate::base::{Error, Name, Result};
 use crate::http::body::{self, Cache};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
+use crate::http::sent;
 use crate::render::Render;
 use crate::render::bytes::Made;
 use crate::render::frame::FrameSource;
@@ -12,7 +13,6 @@ use crate::render::frame::wish::{Format, Wish};
 use crate::render::thumbnail::{Edges, Listed, Notes, Placement, Template};
 use actix_web::http::Method;
 use actix_web::{HttpRequest, web};
-use bytes::Bytes;
 
 /// Which frame, and where it goes.
 #[derive(utoipa::IntoParams)]
@@ -104,7 +104,10 @@ async fn thumbnail(
         true => {
             // What a request does not say is not known of an upload: no need to read it.
             Placement::new(crop, location, &Notes::default())?;
-            Template { bytes: read(payload, app.config.thumbnail.upload.0).await?, notes: Notes::default() }
+            Template {
+                bytes: sent::body(payload, "a template", app.config.thumbnail.upload.0 as usize).await?,
+                notes: Notes::default(),
+            }
         }
         false => app.template(named(&query)?).await?,
     };
@@ -136,17 +139,4 @@ fn named(query: &Query) -> Result<Name> {
         Error::invalid("missing-parameter", "template", detail)
     };
     Name::new("template", query.text("template")?.ok_or_else(missing)?)
-}
-
-async fn read(payload: web::Payload, most: u64) -> Result<Bytes> {
-    match payload.to_bytes_limited(most as usize).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(fault)) => {
-            Err(Error::invalid("unreadable-body", "body", "the body cannot be read").with_cause(fault))
-        }
-        Err(_) => {
-            let detail = format!("a template may have at most {most} bytes");
-            Err(Error::new(Kind::TooLarge, "long-body", detail).with_parameter("body"))
-        }
-    }
 }

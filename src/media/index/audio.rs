@@ -160,6 +160,7 @@ impl AudioScanner {
             offset: place.offset,
             skip: place.skip,
             size: header.size as u32,
+            framing: header.framing,
             samples: header.samples,
         };
         *samples += u64::from(header.samples);
@@ -170,7 +171,6 @@ impl AudioScanner {
         } else if (track.sample_rate, track.channels) != (header.rate, header.channels) {
             track.changes = true;
         }
-        track.changes |= u32::from(header.framing) != track.framing(frame.size);
         track.frames.push(frame);
     }
 

@@ -53,6 +53,8 @@ pub struct Transport {
     last: Vec<i64>,
     codes: StartCodes,
     unit: Vec<u8>,
+    /// Of the segment before, for the next.
+    room: Vec<u8>,
 }
 
 impl Transport {
@@ -89,12 +91,14 @@ impl Transport {
             last: vec![i64::MIN; tracks.len()],
             codes: StartCodes::default(),
             unit: Vec::new(),
+            room: Vec::new(),
         })
     }
 
     /// Begins a segment.
     pub fn begin(&mut self) -> Result<()> {
-        self.writer = Some(TsWriter::new(self.facts.clone(), std::mem::take(&mut self.counters))?);
+        let (counters, room) = (std::mem::take(&mut self.counters), std::mem::take(&mut self.room));
+        self.writer = Some(TsWriter::into_room(self.facts.clone(), counters, room)?);
         Ok(())
     }
 
@@ -141,17 +145,23 @@ impl Transport {
         Ok(true)
     }
 
-    /// What of the segment is ready to go to the disk, once it is `least` bytes.
-    pub fn take(&mut self, least: usize) -> Option<Vec<u8>> {
-        self.writer.as_mut().filter(|it| it.ready() >= least.max(1)).map(TsWriter::take)
+    /// Hands on what of the segment is ready to go to the disk, once it is `least` bytes.
+    pub fn drain(&mut self, least: usize, take: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
+        match self.writer.as_mut().filter(|it| it.ready().len() >= least.max(1)) {
+            Some(writer) => {
+                let taken = take(writer.ready());
+                writer.clear();
+                taken
+            }
+            None => Ok(()),
+        }
     }
 
-    /// Ends the segment, and gives what was not taken.
-    pub fn end(&mut self) -> Vec<u8> {
-        let Some(writer) = self.writer.take() else { return Vec::new() };
-        let (bytes, counters) = writer.finish();
-        self.counters = counters;
-        bytes
+    /// Ends the segment, and hands on what is left of it.
+    pub fn end(&mut self, take: impl FnOnce(&[u8]) -> Result<()>) -> Result<()> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        (self.room, self.counters) = writer.finish();
+        take(&self.room)
     }
 }
 
@@ -297,10 +307,15 @@ mod tests {
                 if own { &[0, 0, 0, 2, 0x67, 7, 0, 0, 0, 2, 0x65, 1] } else { &[0, 0, 0, 2, 0x65, 1] };
             let at = segment * 9000;
             it.write(&sample(0, at, true, key)).unwrap();
-            let mut bytes = it.take(1).unwrap();
+            let mut bytes = Vec::new();
+            let mut keep = |some: &[u8]| {
+                bytes.extend_from_slice(some);
+                Ok(())
+            };
+            it.drain(1, &mut keep).unwrap();
             it.write(&sample(1, at, true, &[0x21, 5])).unwrap();
             it.write(&sample(0, at + 3600, false, &[0, 0, 0, 2, 0x41, 1])).unwrap();
-            bytes.extend(it.end());
+            it.end(&mut keep).unwrap();
             assert!(it.write(&sample(0, at + 7200, false, &[])).is_err());
             let mut map = None;
             let mut tables = Sections::default();

@@ -112,17 +112,23 @@ impl TsWriter {
         }
     }
 
-    /// Bytes that [`Self::take`] would give.
-    pub fn ready(&self) -> usize {
-        self.out.len()
+    /// [`Self::new`], which writes into `room`: whoever writes one stream after another needs no memory anew.
+    pub fn into_room(facts: ProgramFacts, counters: ContinuityCounters, mut room: Vec<u8>) -> Result<Self> {
+        room.clear();
+        Ok(Self { out: room, ..Self::new(facts, counters)? })
     }
 
-    /// What was written and is not taken yet; units that wait for the next clock are not among it.
-    pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+    /// What was written and is not let go yet; units that wait for the next clock are not among it.
+    pub fn ready(&self) -> &[u8] {
+        &self.out
     }
 
-    /// What was written and not taken, and the counters for what follows.
+    /// Lets go of what is ready.
+    pub fn clear(&mut self) {
+        self.out.clear();
+    }
+
+    /// What was written and not let go, and the counters for what follows.
     pub fn finish(mut self) -> (Vec<u8>, ContinuityCounters) {
         // A program of sound alone has no other clock.
         self.write_waiting(self.clocked.is_none());

@@ -217,8 +217,7 @@ impl Movie {
                 continue;
             };
             let track = self.sounds.get(number).ok_or_else(gone)?;
-            let framing = track.framing(sample.bytes.len() as u32) as usize;
-            let bytes = sample.bytes[framing..].to_vec();
+            let bytes = track.bare(&sample.bytes).to_vec();
             let sizes = Sizes { payload: bytes.len() as u32, sets: 0 };
             self.held += bytes.len() as u64;
             let entry = Entry {
@@ -327,7 +326,7 @@ impl Whence {
             for number in sound.frames.clone() {
                 let frame = track.frames.get(number).ok_or_else(gone)?;
                 let at = frame.pts + self.shift;
-                let sizes = Sizes { payload: frame.size - track.framing(frame.size), sets: 0 };
+                let sizes = Sizes { payload: frame.size.saturating_sub(frame.framing.into()), sets: 0 };
                 let entry = Entry {
                     track: sound.track as u8 + 1,
                     key: true,
@@ -377,7 +376,7 @@ impl<'a> SampleReader<'a> {
                 let frame = track.frames.get(number).ok_or_else(gone)?;
                 self.scratch.clear();
                 ElementaryReader::new(self.segment, track.pid).read(frame.extent(), &mut self.scratch)?;
-                out.extend_from_slice(&self.scratch[track.framing(frame.size) as usize..]);
+                out.extend_from_slice(track.bare(&self.scratch));
             }
         }
         if out.len() - from == entry.size(self.in_band) as usize { Ok(()) } else { Err(changed()) }

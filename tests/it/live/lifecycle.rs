@@ -168,32 +168,3 @@ fn streams_are_taken_up_as_they_were_left() {
     assert_eq!((idle.state(), idle.settings().orientation), (State::Stopped, 6));
     assert!(again.shutdown(Duration::from_secs(30)));
 }
-
-#[test]
-fn a_day_of_a_source_leaves_nothing_behind_and_no_time_is_off() {
-    // A file at its own pace, by a clock that leaps from picture to picture.
-    let (clock, house) = stepped();
-    std::fs::write(house.folder.path().join("film.ts"), camera::transport(64, 48, 50, 25, 2, false))
-        .expect("a file");
-    let settings = json!({"source": "file:film.ts", "keepalive": true, "audio": false});
-    let stream = house.put("film", settings);
-    until(&stream, "the first picture", |it| {
-        clock.step(40_000);
-        has_pictures(1)(it)
-    });
-    let newest = || stream.ring.read(stream.ring.range().end - 1, 1).entries.remove(0).sample;
-    let first = newest();
-    let minutes: i64 = std::env::var("MOVIOLA_SOAK_MINUTES").ok().and_then(|it| it.parse().ok()).unwrap_or(1);
-    for _ in 0..minutes * 60 {
-        let place = stream.ring.range().end;
-        (0..25).for_each(|_| clock.step(40_000));
-        until(&stream, "a second more", |it| it.ring.range().end >= place + 24);
-    }
-    let last = newest();
-    let media = moviola::base::time::TimeBase::MPEG.micros(last.pts - first.pts);
-    let off = (last.time - first.time) - media;
-    assert!(off.abs() < 40_000, "off by {off} µs after {minutes} min");
-    assert!((clock.now() - last.time).abs() < SECOND / 2);
-    assert!(stream.ring.bytes().0 < 256 << 20 && stream.ring.span() <= 600 * SECOND);
-    assert_eq!((stream.status().starts, stream.figures().drops.len()), (1, 0));
-}

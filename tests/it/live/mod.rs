@@ -5,8 +5,7 @@ mod camera;
 mod contract;
 mod contract_hls;
 mod faults;
-pub mod feed;
-mod feeder;
+mod feed;
 mod hls;
 mod lifecycle;
 mod push;
@@ -14,6 +13,7 @@ mod recorder;
 mod recorder_archive;
 mod recorder_crash;
 mod rules;
+mod soak;
 mod sources;
 
 use camera::{Camera, Manner, Reel};

@@ -1,6 +1,6 @@
 //! Recordings: exactly the packets of the source, told right in their heads, whatever the source does meanwhile.
 
-use super::feed::{FPS, Feed, begin, recipe};
+use super::feed::{FPS, Feed, PLAIN, REORDERED, SMALLER, begin};
 use crate::judge;
 use moviola::base::metrics::Metrics;
 use moviola::base::{StreamId, Token};
@@ -112,7 +112,7 @@ fn expected(feed: &Feed, from: f64, to: f64) -> Content {
 fn overlapping_clips_have_exactly_the_packets_of_the_source() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
     // A keyframe a second, pictures decoded in another order than shown.
-    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 2)), ring());
+    let (feed, ring) = (&*REORDERED, ring());
     let folder = tempfile::tempdir().expect("a folder");
     let (recordings, told) = open(folder.path(), limits());
     feed.epoch(&ring, "start");
@@ -136,7 +136,7 @@ fn overlapping_clips_have_exactly_the_packets_of_the_source() {
         let from = (zero - lookback as f64).floor();
         let to = zero + duration as f64;
         let (pictures, sound) = read(&file);
-        let wanted = expected(&feed, from, to);
+        let wanted = expected(feed, from, to);
         assert_eq!((pictures.len(), sound.len()), (wanted.0.len(), wanted.1.len()), "{}", it.name);
         assert!(pictures == wanted.0 && sound == wanted.1, "{}: packets differ", it.name);
         assert_eq!(it.start, Some(begin() + (from * 1e6) as i64));
@@ -167,10 +167,8 @@ fn overlapping_clips_have_exactly_the_packets_of_the_source() {
 #[test]
 fn an_interrupted_source_is_one_film_and_another_codec_another_file() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
-    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 2)), ring());
-    let mut small = recipe(FPS as u64, 0);
-    (small.picture.width, small.picture.height) = (416, 240);
-    let small = Feed::new(&small);
+    let (feed, ring) = (&*REORDERED, ring());
+    let small = &*SMALLER;
     let folder = tempfile::tempdir().expect("a folder");
     let (recordings, told) = open(folder.path(), limits());
     feed.epoch(&ring, "start");
@@ -212,7 +210,7 @@ fn an_interrupted_source_is_one_film_and_another_codec_another_file() {
 #[test]
 fn an_idle_stream_is_recorded_from_its_first_picture_and_silence_is_no_track() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
-    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 0)), ring());
+    let (feed, ring) = (&*PLAIN, ring());
     let folder = tempfile::tempdir().expect("a folder");
     let (recordings, told) = open(folder.path(), limits());
     recordings.start(source(&ring, 1), Some("a.mp4"), span(Some(2), 4)).expect("a recording");
@@ -239,7 +237,7 @@ fn an_idle_stream_is_recorded_from_its_first_picture_and_silence_is_no_track() {
 
 #[test]
 fn how_pictures_are_turned_stands_in_the_head_from_the_start() {
-    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 0)), ring());
+    let (feed, ring) = (&*PLAIN, ring());
     let folder = tempfile::tempdir().expect("a folder");
     let (recordings, told) = open(folder.path(), limits());
     feed.epoch(&ring, "start");
@@ -317,7 +315,7 @@ fn a_full_disk_fails_the_recording_and_keeps_what_there_is() {
         return println!("skipped: nothing may be mounted here");
     };
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
-    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 0)), ring());
+    let (feed, ring) = (&*PLAIN, ring());
     let (recordings, told) = open(folder.path(), limits());
     feed.epoch(&ring, "start");
     feed.push(&ring, 0.0, 1.0);

@@ -1,40 +1,39 @@
 //! A stream in the archive: segments named by the source's clock, which can be cut, framed and drawn at once; what is not
-//! recorded, and why; a day of it; and pictures of what is live.
+//! recorded, and why; and pictures of what is live.
 
-use super::feed::{FPS, Feed, begin, recipe};
+use super::feed::{FPS, Feed, PLAIN, REORDERED, SMALLER, begin};
 use super::recorder::{PATIENCE, limits, ring, stream};
 use crate::client::Server;
 use crate::{barcode, judge};
 use moviola::archive::{Archive, Limits, SegmentKind};
 use moviola::base::metrics::Metrics;
-use moviola::base::{Channel, Quality, Span, Timestamp, Token};
+use moviola::base::{Channel, Quality, Span, Timestamp};
 use moviola::live::archive::{Lengths, Limits as RecordLimits, State, Target, gaps_within};
 use moviola::live::recorder::{self, Recording, Recordings, Source};
-use moviola::live::retention::Rule;
 use moviola::live::{Desk, Ring, RingLimits};
-use moviola::media::live::{Codec, Sample, Track, TrackKind};
+use moviola::media::live::{Codec, Track, TrackKind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 const SECOND: i64 = 1_000_000;
 
-fn target(channel: &str) -> Target {
+pub fn target(channel: &str) -> Target {
     Target {
         channel: Channel::new(channel).expect("a name"),
         quality: Quality::new("source").expect("a name"),
     }
 }
 
-fn desk(root: &Path) -> Desk {
-    let archive = Archive::open(root, Limits::default(), Metrics::new()).expect("an archive");
+pub fn desk(root: &Path, metrics: &Metrics) -> Desk {
+    let archive = Archive::open(root, Limits::default(), metrics.clone()).expect("an archive");
     let lengths = Lengths { target: 2 * SECOND, longest: 60 * SECOND, bytes: 64 << 20 };
     let limits = RecordLimits { lengths, gaps: 64 << 10 };
-    Desk::new(Arc::new(archive), limits, Metrics::new(), Arc::new(|_: &_, _| {}))
+    Desk::new(Arc::new(archive), limits, metrics.clone(), Arc::new(|_: &_, _| {}))
 }
 
 /// Looks until it is so.
-fn until(wish: impl Fn() -> bool) {
+pub fn until(wish: impl Fn() -> bool) {
     let began = Instant::now();
     while !wish() {
         assert!(began.elapsed() < PATIENCE, "the moment does not come");
@@ -56,8 +55,8 @@ fn segments(archive: &Archive, target: &Target) -> Vec<(Timestamp, i64, SegmentK
 #[test]
 fn segments_are_named_by_what_is_in_them_and_gaps_by_their_cause() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (desk, ring, target) = (desk(folder.path()), ring(), target("cam"));
-    let feed = Feed::new(&recipe(FPS as u64, 2));
+    let (desk, ring, target) = (desk(folder.path(), &Metrics::new()), ring(), target("cam"));
+    let feed = &*REORDERED;
     desk.set(&stream(), &ring, Some(target.clone()), None).expect("a recording");
     feed.epoch(&ring, "start");
     feed.push(&ring, 0.0, 9.0);
@@ -66,7 +65,7 @@ fn segments_are_named_by_what_is_in_them_and_gaps_by_their_cause() {
     let other = moviola::base::StreamId::new("other").expect("a name");
     let taken = desk.set(&other, &ring, Some(target.clone()), None).expect_err("one at a time");
     assert_eq!(taken.code, "target-taken");
-    ring.end();
+    ring.end("reset");
     recorded(&desk, 5);
     // Four seconds later the source is back, with times of its own.
     feed.epoch(&ring, "reconnect");
@@ -97,7 +96,7 @@ fn segments_are_named_by_what_is_in_them_and_gaps_by_their_cause() {
 
 #[test]
 fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
-    let feed = Feed::new(&recipe(FPS as u64, 2));
+    let feed = &*REORDERED;
     let server = Server::start(|_| {});
     let limits = RingLimits { micros: 600 * SECOND, bytes: 64 << 20 };
     let stream = server.streams.put(stream(), limits);
@@ -155,7 +154,7 @@ fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
     // The next picture is another; the first keyframe of a source is enough for one.
     feed.push(&stream.ring, 9.0, 10.5);
     assert_eq!(barcode::read_png(&server.get("/live/cam/frame.png").body), Some(250));
-    clips(&server, &feed, &stream);
+    clips(&server, feed, &stream);
     // Another size, of the same keyframe; and another source, from its first keyframe on.
     let size = |target: &str| {
         let body = server.get(target).body;
@@ -164,9 +163,7 @@ fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
     };
     assert_eq!(size("/live/cam/frame.png"), (448, 252));
     assert_eq!(size("/live/cam/frame.png?width=112"), (112, 63));
-    let mut small = recipe(FPS as u64, 0);
-    (small.picture.width, small.picture.height) = (416, 240);
-    let small = Feed::new(&small);
+    let small = &*SMALLER;
     small.epoch(&stream.ring, "codec");
     stream.ring.push(small.sample(0));
     assert_eq!(size("/live/cam/frame.png"), (416, 240));
@@ -254,9 +251,9 @@ fn clips(server: &Server, feed: &Feed, stream: &moviola::live::Stream) {
 fn a_clip_reaches_back_over_the_ring_into_the_archive() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
     let folder = tempfile::tempdir().expect("a folder");
-    let (desk, target) = (desk(folder.path()), target("cam"));
+    let (desk, target) = (desk(folder.path(), &Metrics::new()), target("cam"));
     let ring = Arc::new(Ring::new(RingLimits { micros: 6 * SECOND, bytes: 64 << 20 }));
-    let feed = Feed::new(&recipe(FPS as u64, 2));
+    let feed = &*REORDERED;
     desk.set(&stream(), &ring, Some(target.clone()), None).expect("a recording");
     feed.epoch(&ring, "start");
     for second in 0..15 {
@@ -314,20 +311,17 @@ fn a_clip_reaches_back_over_the_ring_into_the_archive() {
 #[test]
 fn what_mpeg_ts_cannot_carry_is_refused_and_said() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (desk, ring, target) = (desk(folder.path()), ring(), target("cam"));
-    let feed = Feed::new(&recipe(FPS as u64, 0));
+    let (desk, ring, target) = (desk(folder.path(), &Metrics::new()), ring(), target("cam"));
+    let feed = &*PLAIN;
     desk.set(&stream(), &ring, Some(target.clone()), None).expect("a recording");
     let mut tracks = feed.tracks.clone();
-    (tracks[1].codec, tracks[1].name) = (Codec::Mulaw, "pcm_mulaw".into());
+    (tracks[1].codec, tracks[1].name) = (Codec::Flac, "flac".into());
     ring.begin(tracks, "start");
     feed.push(&ring, 0.0, 5.0);
     until(|| desk.status(&stream()).is_some_and(|it| it.1.state == State::Refused));
     let (_, status) = desk.status(&stream()).expect("a recording");
     assert_eq!(status.cause, Some("record-refused"));
-    assert_eq!(
-        status.detail.as_deref(),
-        Some("track 1 cannot be recorded: MPEG-TS does not carry pcm_mulaw")
-    );
+    assert_eq!(status.detail.as_deref(), Some("track 1 cannot be recorded: MPEG-TS does not carry flac"));
     assert_eq!(status.segments, 0);
     // Without that track it is recorded.
     let tracks: Vec<Track> = feed.tracks.iter().filter(|it| it.kind == TrackKind::Video).cloned().collect();
@@ -337,62 +331,4 @@ fn what_mpeg_ts_cannot_carry_is_refused_and_said() {
     recorded(&desk, 2);
     assert_eq!(desk.status(&stream()).expect("a recording").1.state, State::Recording);
     desk.shutdown();
-}
-
-/// A day of pictures twice a second, by a clock that is told with every sample.
-#[test]
-fn a_day_is_recorded_without_drift_or_growth_and_what_is_old_goes() {
-    const DAY: i64 = 24 * 3600;
-    const KEPT: i64 = 3600;
-    // The source's clock is a second a day faster than the media's.
-    let time = |half: i64| begin() + half * SECOND / 2 + half * SECOND / (2 * DAY);
-    let folder = tempfile::tempdir_in(shared_memory()).expect("a folder");
-    let (desk, target) = (desk(folder.path()), target("cam"));
-    let ring = Arc::new(Ring::new(RingLimits { micros: 1300 * SECOND, bytes: 16 << 20 }));
-    let feed = Feed::new(&recipe(FPS as u64, 0));
-    let rule = Rule { age: Some(KEPT * SECOND), bytes: None };
-    desk.set(&stream(), &ring, Some(target.clone()), Some(rule)).expect("a recording");
-    let (key, other) = (feed.sample(0), feed.sample(feed.number_at(0.3)));
-    let tracks: Vec<Track> = feed.tracks[..1].to_vec();
-    ring.begin(tracks, "start");
-    for half in 0..DAY * 2 {
-        let like = if half % 4 == 0 { &key } else { &other };
-        let dts = half * 45_000 + 5_000_000_000;
-        let sample = Sample { track: 0, dts, pts: dts, duration: 45_000, time: time(half), ..like.clone() };
-        ring.push(sample);
-        // Ten minutes at a time, so that the ring holds them all.
-        if half % 1200 == 1199 {
-            until(|| {
-                let until = desk.status(&stream()).and_then(|it| it.1.until);
-                until.is_some_and(|it| it >= time(half - 8))
-            });
-            let now = time(half);
-            desk.keep(0, now, &Token::root()).expect("room");
-            let all = Span::new(begin(), now + SECOND);
-            let hours = desk.archive().hours(&target.channel, &target.quality).expect("hours");
-            assert!(hours.len() <= 3, "{hours:?}");
-            let kept = Span::new(all.start.max(now + -KEPT * SECOND), now + -8 * SECOND);
-            let found = desk.archive().select(&target.channel, &target.quality, kept).expect("a selection");
-            assert!(found.holes().is_empty(), "{:?} at {half}", found.holes());
-            let count = found.segments().count() as i64;
-            assert!(count <= KEPT / 2 + 2, "{count}");
-            for segment in found.segments() {
-                // Every segment begins with a keyframe, at its time to the microsecond.
-                let nearest = (segment.start() - begin()) as f64 / (2.0 * (1.0 + 1.0 / DAY as f64) * 1e6);
-                assert_eq!(segment.start(), time(nearest.round() as i64 * 4));
-            }
-        }
-    }
-    let (_, status) = desk.status(&stream()).expect("a recording");
-    assert!((DAY / 2 - 5..=DAY / 2).contains(&(status.segments as i64)), "{}", status.segments);
-    let all = Span::new(Timestamp::MIN, Timestamp::MAX);
-    assert!(gaps_within(desk.archive(), &target.channel, &target.quality, all).expect("gaps").is_empty());
-    assert!(ring.bytes().0 <= 16 << 20);
-    desk.shutdown();
-}
-
-/// Where a day of segments costs no disk.
-fn shared_memory() -> &'static Path {
-    let memory = Path::new("/dev/shm");
-    if memory.is_dir() { memory } else { Path::new("/tmp") }
 }

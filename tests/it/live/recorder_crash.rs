@@ -1,6 +1,6 @@
 //! Recording killed on its way: what was written is there, whole, and it goes on.
 
-use super::feed::{FPS, Feed, begin, recipe};
+use super::feed::{FPS, REORDERED, begin};
 use super::recorder::{limits, ring, stream};
 use crate::crash::{GLANCE, PATIENCE, Program, files, hidden, judge};
 use crate::judge;
@@ -41,7 +41,7 @@ fn child(name: &str, folder: &Path) -> Program {
 #[test]
 #[ignore = "a child of the test below"]
 fn child_that_records_a_clip() {
-    let (feed, ring) = (Feed::new(&recipe(FPS as u64, 2)), ring());
+    let (feed, ring) = (&*REORDERED, ring());
     let recordings = Recordings::open(&folder(), limits(), Metrics::new(), Arc::new(|_| {}));
     feed.epoch(&ring, "start");
     feed.push(&ring, 0.0, 1.0);
@@ -99,7 +99,7 @@ fn place(number: usize) -> (StreamId, Target) {
 #[test]
 #[ignore = "a child of the test below"]
 fn child_that_records_five_sources() {
-    let feed = Feed::new(&recipe(FPS as u64, 2));
+    let feed = &*REORDERED;
     let archive = Archive::open(&folder(), Limits::default(), Metrics::new()).expect("an archive");
     // Where an earlier child left off the source has gone on meanwhile.
     let (_, first) = place(0);
