@@ -56,7 +56,7 @@ said.forEach((line) => console.log(line));
 const first = samples.find((it) => it.begun);
 // What is before it has caught up is a player's own affair.
 const settled = samples.filter((it) => first && it.time > first.time + 10);
-const stood = samples.filter((it) => it.begun && !it.moved).length / 10;
+const stood = samples.filter((it) => first && it.time > first.time + 2 && !it.moved).length / 10;
 const share = (key, part) => {
   const values = settled.map((it) => it[key]).filter(Number.isFinite).sort((a, b) => a - b);
   return values[Math.min(values.length - 1, Math.floor(values.length * part))]?.toFixed(2);
