@@ -47,7 +47,9 @@ test: ## format, lints, all tests, the page in a browser
 # Built anew only where a source is newer, so that the binary is not linked again for nothing.
 PAGE := $(shell find web/src web/public web/index.html web/package.json web/package-lock.json web/tsconfig.json web/vite.config.ts -type f 2>/dev/null)
 
-page: web/dist/index.html ## the editor page, into web/dist
+page: ## the editor page, into web/dist
+	@if scripts/prepare.sh page; then $(MAKE) --no-print-directory web/dist/index.html; \
+	else echo 'no Node.js 18 or later with npm: nothing is built of the page'; fi
 
 web/dist/index.html: $(PAGE) web/node_modules/.package-lock.json
 	@cd web && npm run --silent build

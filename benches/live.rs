@@ -3,8 +3,8 @@
 //! A made-up stream of 720p at 25 pictures a second is put into a ring as if it were sent now; each viewer has a connection of
 //! its own, asks for the part that is hinted at, and then for the playlist that has it. What counts is the time from the
 //! picture that completes a part to the last byte of that part at each viewer. Viewers and server share the machine.
-//! `cargo bench --bench live`; `-- play SECONDS` keeps the stream going for a player, with a restart after a third and
-//! another codec after two thirds.
+//! `cargo bench --bench live`; `-- play SECONDS` keeps the stream going for a player: a restart after a quarter, another profile
+//! and size of H.264 after two, AV1 after three.
 
 #[path = "live/client.rs"]
 mod client;
@@ -43,6 +43,12 @@ fn clip(seconds: u64, size: (usize, usize), profile: &str) -> Outcome<Clip> {
     let mut coder = Coder::x264("superfast", 30, RATE, if profile == "high" { 2 } else { 0 });
     coder.options.retain(|it| it.0 != "profile");
     coder.options.push(("profile".into(), profile.into()));
+    if profile == "av1" {
+        coder.name = "libaom-av1".into();
+        coder.options = [("usage", "realtime"), ("cpu-used", "8"), ("crf", "45")]
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .to_vec();
+    }
     let recipe = Recipe {
         start: Timestamp::from_micros(0),
         first_second: 63,
@@ -176,18 +182,21 @@ fn beside<T>(app: App, work: impl FnOnce(SocketAddr) -> Outcome<T>) -> Outcome<T
     })
 }
 
-/// For a player: a stream with a restart and another codec.
+/// For a player: a stream with a restart and other codecs.
 fn play(seconds: u64) -> Outcome<()> {
-    let clips = [clip(20, (640, 360), "high")?, clip(20, (480, 270), "baseline")?];
+    let clips =
+        [clip(20, (640, 360), "high")?, clip(20, (480, 270), "baseline")?, clip(10, (480, 270), "av1")?];
     let (app, stream, folder, _archive) = serve()?;
     beside(app, |address| {
         println!("http://{address}{folder}master.m3u8");
         let sent = Mutex::new(Vec::new());
-        for (clip, cause) in [(&clips[0], "start"), (&clips[0], "reconnect"), (&clips[1], "codec")] {
-            let end = Instant::now() + Duration::from_secs(seconds / 3);
+        let turns =
+            [(&clips[0], "start"), (&clips[0], "reconnect"), (&clips[1], "codec"), (&clips[2], "codec")];
+        for (clip, cause) in turns {
+            let end = Instant::now() + Duration::from_secs(seconds) / 4;
             stream.ring.begin(clip.tracks.clone(), cause);
             feed(&stream, clip, &|| Instant::now() >= end, &sent);
-            stream.ring.end();
+            stream.ring.end(cause);
         }
         Ok(())
     })

@@ -4,9 +4,15 @@
 //! every 20 ms: how long its answers take from the request to the last byte, alone and under the load. Beside it, in the
 //! same rounds, what the system alone takes to pass a word through as many threads as an answer passes through: on a
 //! machine with other work that is most of the tail.
-//! `cargo bench --bench load`.
+//!
+//! Then 200 clients that scrub (`scrub.rs`), and frames while what is kept of segments is made beside them (`warming.rs`).
+//! `cargo bench --bench load [-- frames | scrub | warm]`.
 
 mod common;
+#[path = "load/scrub.rs"]
+mod scrub;
+#[path = "load/warming.rs"]
+mod warming;
 
 use common::server::Server;
 use common::{CHANNEL, Dice, Outcome, TINY, bar, heads, line, median, millis, quantile};
@@ -36,11 +42,23 @@ fn main() -> std::process::ExitCode {
 }
 
 fn bench() -> Outcome<()> {
-    let root = common::archive()?;
+    if common::wanted("frames") {
+        frames(&common::archive()?)?;
+    }
+    if common::wanted("scrub") {
+        scrub::run(&common::long()?)?;
+    }
+    if common::wanted("warm") {
+        warming::run(&common::long()?)?;
+    }
+    Ok(())
+}
+
+fn frames(root: &Path) -> Outcome<()> {
     let (mut alone, mut loaded) = (Vec::new(), Vec::new());
     for number in 0..ROUNDS {
-        alone.push(round(&root, 0, number, LENGTH / 4)?);
-        loaded.push(round(&root, CLIENTS, number, LENGTH)?);
+        alone.push(round(root, 0, number, LENGTH / 4)?);
+        loaded.push(round(root, CLIENTS, number, LENGTH)?);
     }
     println!(
         "A playlist of 15 minutes every {} ms, latency in ms, median of {ROUNDS} rounds",
@@ -128,7 +146,8 @@ fn round(root: &Path, clients: usize, number: u64, length: Duration) -> Outcome<
                 })
             })
             .collect();
-        let times = playlists(&server, length);
+        let target = format!("/playlist/{TINY}/720p.m3u8?start=2024-11-10T03:50:00&end=2024-11-10T04:05:00");
+        let times = playlists(&server, &target, length);
         over.store(true, Ordering::Relaxed);
         for thread in threads {
             thread.join().map_err(|_| "a client panicked")??;
@@ -140,11 +159,10 @@ fn round(root: &Path, clients: usize, number: u64, length: Duration) -> Outcome<
 }
 
 /// Latencies of the playlist, and of the bare hops half way between two.
-fn playlists(server: &Server, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)> {
+fn playlists(server: &Server, target: &str, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)> {
     let echo = Echo::start()?;
     let mut hops = Vec::new();
     let mut client = server.client()?;
-    let target = format!("/playlist/{TINY}/720p.m3u8?start=2024-11-10T03:50:00&end=2024-11-10T04:05:00");
     let begun = Instant::now();
     let mut times = Vec::new();
     let mut next = begun;
@@ -153,7 +171,7 @@ fn playlists(server: &Server, length: Duration) -> Outcome<(Vec<f64>, Vec<f64>)>
         // A late answer is followed at once: the rate is kept where the server can.
         next = (next + EVERY).max(Instant::now());
         let asked = Instant::now();
-        let answer = client.get(&target)?;
+        let answer = client.get(target)?;
         if answer.status != 200 || answer.bytes < 10_000 {
             return Err(
                 format!("a playlist was answered {} with {} bytes", answer.status, answer.bytes).into()

@@ -12,19 +12,12 @@ mod common;
 
 use common::process::{cpu_of, cpu_of_children};
 use common::server::Server;
-use common::{Outcome, bar, heads, line, median, millis};
-use moviola::archive::{Archive, Limits, SegmentKind};
-use moviola::base::metrics::Metrics;
+use common::{HOURS, Outcome, bar, heads, line, median, millis};
 use moviola::base::time::{MINUTE, SECOND};
-use moviola::base::{Channel, Quality, Timestamp, Token};
-use moviola::media::synthetic::{Synthetic, synthesise};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-const HOURS: usize = 6;
-/// Minutes that are made.
-const MADE: i64 = 5;
 const ROUNDS: usize = 3;
 const WARM_ROUNDS: usize = 15;
 
@@ -33,7 +26,7 @@ fn main() -> ExitCode {
 }
 
 fn bench() -> Outcome<()> {
-    let root = archive()?;
+    let root = common::long()?;
     let hours = HOURS as i64 * 60 * MINUTE;
     println!("six hours of stereo AAC in {} segments of 2 s", HOURS * common::PER_HOUR);
     let span = format!("start={}&end={}", common::START, common::start() + hours);
@@ -61,7 +54,7 @@ fn bench() -> Outcome<()> {
     let cold = median(&cpu);
     heads("", &["CPU s", "wall s"]);
     line("cold, 1024x64", &[format!("{cold:.2}"), format!("{:.2}", median(&wall))]);
-    line("  kept on the disk, MB", &[format!("{:.1}", bytes_in(cache.path())? as f64 / 1e6)]);
+    line("  kept on the disk, MB", &[format!("{:.1}", common::bytes_in(cache.path())? as f64 / 1e6)]);
     let peer = showwavespic(&root)?;
     if let Some(peer) = peer {
         line("showwavespic, 1024x64", &[format!("{peer:.2}")]);
@@ -87,12 +80,17 @@ fn bench() -> Outcome<()> {
     for target in targets {
         let (mut cpu, mut wall, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut client = server.client()?;
-        let target = format!("/waveform/long/360p.{target}&{span}");
-        client.get(&target)?;
+        let target = format!("/waveform/long/360p.{target}");
+        // Each a little later than the one before: the same again would be the answer that is kept.
+        let later = |seconds: i64| {
+            let start = common::start() + seconds * SECOND;
+            format!("{target}&start={start}&end={}", start + (hours - 60 * SECOND))
+        };
+        client.get(&later(0))?;
         let before = server.cpu();
-        for _ in 0..WARM_ROUNDS {
+        for round in 0..WARM_ROUNDS {
             let begun = Instant::now();
-            bytes = client.get(&target)?.bytes;
+            bytes = client.get(&later(1 + round as i64))?.bytes;
             wall.push(millis(begun.elapsed()));
         }
         // In steps of 10 ms, so only over all rounds.
@@ -124,68 +122,6 @@ fn bench() -> Outcome<()> {
         bar(&format!("a cold one twice less ({cold:.2})"), cold >= 2.0);
     }
     Ok(())
-}
-
-/// The archive, made by the first run. A change of what it holds wants another name.
-fn archive() -> Outcome<PathBuf> {
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let root = target.join("bench-waveform-1");
-    if root.is_dir() {
-        return Ok(root);
-    }
-    eprintln!("making an archive in {} (once, a minute)", root.display());
-    let part = tempfile::tempdir_in(target)?;
-    let archive = Archive::open(part.path(), Limits::default(), Metrics::new())?;
-    let (channel, quality) = (Channel::new("made")?, Quality::new("360p")?);
-    let what = Synthetic {
-        start: common::start(),
-        frames: (MADE * 60 * common::FPS) as u64,
-        fps: common::FPS as u32,
-        segment_frames: (common::SEGMENT / SECOND * common::FPS) as u64,
-        width: 640,
-        height: 360,
-        preset: "ultrafast".into(),
-        crf: 20,
-        b_frames: 0,
-    };
-    let mut made = Vec::new();
-    synthesise(&what, &Token::root(), |segment| {
-        let mut writer = archive.create_segment(&channel, &quality, segment.start)?;
-        writer.write(&segment.bytes)?;
-        writer.finish(segment.duration, SegmentKind::Full)?;
-        Ok(())
-    })?;
-    let folder = part.path().join("made/360p/2024-11-09T12");
-    for entry in std::fs::read_dir(&folder)? {
-        made.push(entry?.path());
-    }
-    made.sort();
-    for number in 0..HOURS * common::PER_HOUR {
-        let from = &made[number % made.len()];
-        let name = from.file_name().and_then(|it| it.to_str()).ok_or("a name")?;
-        // What follows the time: duration, kind and hash.
-        let rest = name.get("00:00.000000".len()..).ok_or("a name")?;
-        let at = common::start() + number as i64 * common::SEGMENT;
-        let folder = part.path().join("long/360p").join(at.hour().to_string());
-        std::fs::create_dir_all(&folder)?;
-        let within = Timestamp::to_string(&at);
-        let minutes = within.get("2024-11-09T12:".len()..).ok_or("a time")?;
-        std::fs::hard_link(from, folder.join(format!("{minutes}{rest}")))?;
-    }
-    std::fs::rename(part.keep(), &root)?;
-    // A folder changed a moment ago is read again each time.
-    std::thread::sleep(Duration::from_secs(3));
-    Ok(root)
-}
-
-fn bytes_in(folder: &Path) -> std::io::Result<u64> {
-    let mut sum = 0;
-    for entry in std::fs::read_dir(folder)? {
-        let entry = entry?;
-        let facts = entry.metadata()?;
-        sum += if facts.is_dir() { bytes_in(&entry.path())? } else { facts.len() };
-    }
-    Ok(sum)
 }
 
 /// CPU seconds of the peer for six hours.

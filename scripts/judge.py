@@ -20,7 +20,15 @@ def decode(path):
             for stream in container.streams:
                 # On threads of their own, decoders would lose their words.
                 stream.codec_context.thread_count = 1
-            for packet in container.demux(video=0, audio=0) if container.streams.audio else container.demux(video=0):
+            wanted = {"video": 0, "audio": 0} if container.streams.audio else {"video": 0}
+            packets = container.demux(**wanted)
+            # At the end, that of a short file's probing too, parsers are handed an empty packet; that of Opus minds.
+            logs[:] = [it for it in logs if it[1] != "opus"]
+            before = len(logs)
+            while (packet := next(packets, None)) is not None:
+                if packet.size == 0:
+                    logs[before:] = [it for it in logs[before:] if it[1] != "opus"]
+                before = len(logs)
                 for frame in packet.decode():
                     pictures += isinstance(frame, av.VideoFrame)
     return pictures, [f"{name}: {message.strip()}" for level, name, message in logs]

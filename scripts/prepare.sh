@@ -2,6 +2,7 @@
 # Brings a Debian 12/13 or Ubuntu 24.04 machine to the point where cargo can build Moviola.
 # usage: prepare.sh [build|test]    `test` adds what the tests compare against (ffmpeg, python3, a font) and a browser.
 # Says nothing and changes nothing when everything is there. NO_INSTALL=1: look, but never install.
+# `page` only tells, by its exit code, whether the page can be built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 what=${1:-build}
@@ -18,6 +19,11 @@ has() { command -v "$1" >/dev/null 2>&1; }
 at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
 
 node_now() { has node && [ "$(node -p 'parseInt(process.versions.node)' 2>/dev/null || echo 0)" -ge "$NODE_MIN" ]; }
+
+if [ "$what" = page ]; then
+    node_now && has npm
+    exit
+fi
 
 # Ubuntu's package of this name is a door to a snap, which containers cannot run: there CHROMIUM names a browser, or the
 # page is not tried in one.
@@ -54,9 +60,18 @@ look() {
     fi
 }
 
+# A server is built without Node.js too, but without its page.
+only_page() {
+    local package
+    for package in "${packages[@]}"; do
+        case $what-$package in build-nodejs | build-npm) ;; *) return 1 ;; esac
+    done
+}
+
 install_packages() {
     local line="apt-get install -y --no-install-recommends ${packages[*]}" as=()
     if [ "${NO_INSTALL:-}" = 1 ] || ! has apt-get; then
+        if only_page; then return; fi
         say "these packages are missing and were not installed; run as root: $line"
         exit 1
     fi
@@ -64,6 +79,7 @@ install_packages() {
         if has sudo && { sudo -n true 2>/dev/null || [ -t 0 ]; }; then
             as=(sudo)
         else
+            if only_page; then return; fi
             say "these packages are missing and installing them takes root; run: sudo $line"
             exit 1
         fi
@@ -85,7 +101,9 @@ look
 if [ ${#packages[@]} -gt 0 ]; then
     install_packages
     look
-    if [ ${#packages[@]} -gt 0 ]; then
+    if [ ${#packages[@]} -gt 0 ] && only_page; then
+        say "no Node.js $NODE_MIN or later with npm: this build has no page; to add it: apt-get install ${packages[*]}, and again"
+    elif [ ${#packages[@]} -gt 0 ]; then
         say "still missing after apt-get: ${packages[*]}"
         exit 1
     fi

@@ -184,6 +184,9 @@ const LEFT_BEHIND: Duration = Duration::from_secs(2 * 3600);
 
 /// Takes away what killed writers left, once, and what is no longer to be kept, now and then.
 async fn keep_retention(render: Render, desk: Arc<Desk>) {
+    let every = render.config.record.retention_every.0;
+    // Not at once: it looks into every folder, and so do the first requests of those who waited for the server.
+    tokio::time::sleep(every).await;
     let parts = render.clone();
     let sweep = move |token: &Token| parts.archive.sweep(LEFT_BEHIND, token);
     if let Ok(ticket) = render.pool.submit(Lane::Batch, &render.stop, sweep)
@@ -192,7 +195,6 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
         tracing::debug!("what killed writers left was not swept away: {error}");
     }
     loop {
-        tokio::time::sleep(render.config.record.retention_every.0).await;
         let (desk, floor) = (Arc::clone(&desk), render.config.record.free.0);
         let look = move |token: &Token| desk.keep(floor, SystemClock.now(), token);
         let done = match render.pool.submit(Lane::Batch, &render.stop, look) {
@@ -210,6 +212,7 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
             Ok(_) => {}
             Err(error) => tracing::warn!("what is no longer to be kept was not taken away: {error}"),
         }
+        tokio::time::sleep(every).await;
     }
 }
 

@@ -143,7 +143,7 @@ pub struct Frame {
     pub webp_quality: u8,
     /// The quality of AVIF frames, 1 to 100.
     pub avif_quality: u8,
-    /// The most that frames made lately may take in memory, as they were sent.
+    /// The most that frames made lately, and sheets and waveforms that will not change any more, may take in memory, as they were sent.
     pub made_cache: ByteSize,
     /// The most that pictures decoded lately may take in memory.
     pub picture_cache: ByteSize,

@@ -85,6 +85,78 @@ pub fn archive() -> Outcome<PathBuf> {
     Ok(root)
 }
 
+/// Minutes of 360p that are made for [`long`], and the hours they are linked over.
+const MADE: i64 = 5;
+pub const HOURS: usize = 6;
+
+/// An archive of hours: channel `long` has six of 360p and one of 720p. Some minutes of each are made and linked under the
+/// names of all, so that every segment is read and decoded as if it were another. A change of what it holds wants another
+/// name.
+pub fn long() -> Outcome<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let root = target.join("bench-long-2");
+    if root.is_dir() {
+        return Ok(root);
+    }
+    eprintln!("making an archive in {} (once, a minute)", root.display());
+    let part = tempfile::tempdir_in(target)?;
+    let archive = Archive::open(part.path(), Limits::default(), Metrics::new())?;
+    let (channel, quality) = (Channel::new("made")?, Quality::new("360p")?);
+    let what = Synthetic {
+        start: start(),
+        frames: (MADE * 60 * FPS) as u64,
+        fps: FPS as u32,
+        segment_frames: (SEGMENT / SECOND * FPS) as u64,
+        width: 640,
+        height: 360,
+        preset: "veryfast".into(),
+        crf: 20,
+        b_frames: 3,
+    };
+    synthesise(&what, &Token::root(), |segment| {
+        let mut writer = archive.create_segment(&channel, &quality, segment.start)?;
+        writer.write(&segment.bytes)?;
+        writer.finish(segment.duration, SegmentKind::Full).map(drop)
+    })?;
+    link(&part.path().join("made/360p/2024-11-09T12"), &part.path().join("long/360p"), HOURS)?;
+    link(&self::archive()?.join(format!("{CHANNEL}/720p/2024-11-09T12")), &part.path().join("long/720p"), 1)?;
+    std::fs::rename(part.keep(), &root)?;
+    // A folder changed a moment ago is read again each time.
+    std::thread::sleep(Duration::from_secs(3));
+    Ok(root)
+}
+
+/// Links the segments of a folder one after the other over hours of another quality, from [`START`] on.
+fn link(made: &Path, quality: &Path, hours: usize) -> Outcome<()> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(made)?.map(|it| it.map(|it| it.path())).collect::<Result<_, _>>()?;
+    files.sort();
+    for number in 0..hours * PER_HOUR {
+        let from = &files[number % files.len()];
+        let name = from.file_name().and_then(|it| it.to_str()).ok_or("a name")?;
+        // What follows the time: duration, kind and hash.
+        let rest = name.get("00:00.000000".len()..).ok_or("a name")?;
+        let at = start() + number as i64 * SEGMENT;
+        let folder = quality.join(at.hour().to_string());
+        std::fs::create_dir_all(&folder)?;
+        let within = Timestamp::to_string(&at);
+        let minutes = within.get("2024-11-09T12:".len()..).ok_or("a time")?;
+        std::fs::hard_link(from, folder.join(format!("{minutes}{rest}")))?;
+    }
+    Ok(())
+}
+
+/// What the files below a folder have in bytes.
+pub fn bytes_in(folder: &Path) -> std::io::Result<u64> {
+    let mut sum = 0;
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        let facts = entry.metadata()?;
+        sum += if facts.is_dir() { bytes_in(&entry.path())? } else { facts.len() };
+    }
+    Ok(sum)
+}
+
 /// Empty segments: what listings and playlists read is in the names.
 pub fn tiny(root: &Path, hours: usize) -> std::io::Result<()> {
     for hour in 0..hours {
@@ -133,7 +205,7 @@ pub fn program() -> Command {
 
 /// Runs a bench, or the program when that is asked for.
 pub fn run(bench: impl FnOnce() -> Outcome<()>) -> ExitCode {
-    if std::env::args().nth(1).is_some_and(|word| word == "serve" || word == "cut") {
+    if std::env::args().nth(1).is_some_and(|word| ["serve", "cut", "index"].contains(&word.as_str())) {
         return moviola::cli::run();
     }
     match bench() {

@@ -224,7 +224,10 @@ impl Metrics {
                 "What the cache of derived data did without",
                 &["what"],
             ),
-            frame_bytes_made: gauge("moviola_frame_bytes_made", "Bytes of frames made lately held in memory"),
+            frame_bytes_made: gauge(
+                "moviola_frame_bytes_made",
+                "Bytes of answers made lately held in memory",
+            ),
             frame_bytes_decoded: gauge(
                 "moviola_frame_bytes_decoded",
                 "Bytes of pictures decoded lately held in memory",
@@ -238,7 +241,7 @@ impl Metrics {
                 "Frames asked for, by what they came from",
                 &["from"],
             ),
-            hls_viewers: gauge("moviola_hls_viewers", "Viewers' tokens used within the idle time"),
+            hls_viewers: gauge("moviola_hls_viewers", "Viewers of live streams that asked for media lately"),
             hls_bytes: gauge("moviola_hls_bytes", "Bytes of live streams held for viewers"),
             cut_edge_bytes: gauge("moviola_cut_edge_bytes", "Bytes of edges of smart cuts held in memory"),
             cut_joins: counter_vec(

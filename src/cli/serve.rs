@@ -4,6 +4,7 @@ use crate::app::App;
 use crate::base::time::SECOND;
 use crate::base::{Channel, Error, Quality, Result};
 use crate::config::Config;
+use crate::http::page_built;
 use crate::render::Render;
 use std::io::Write;
 
@@ -20,6 +21,15 @@ pub fn run(config: Config) -> Result<()> {
     }
     for stream in app.streams().list() {
         eprintln!("try  http://{}/streams/{}", app.address(), stream.id);
+    }
+    // Last, where people look who have just started it.
+    if page_built() {
+        eprintln!(
+            "open http://{} in a browser: pick a moment, drag over the timeline, download",
+            app.address()
+        );
+    } else {
+        eprintln!("without its page, which `make page` builds and the next build takes in");
     }
     app.run()
 }

@@ -11,6 +11,8 @@ pub mod extract;
 mod routes;
 mod sent;
 
+pub use routes::page::built as page_built;
+
 use crate::jobs::Jobs;
 use crate::live::recorder::Recordings;
 use crate::live::{Desk, Streams};
@@ -137,7 +139,6 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/docs", openapi::page))
         .service(at("/", page::index))
         .service(at("/assets/{file}", page::file))
-        .service(at("/favicon.svg", page::file))
         // Last: its first word may be any channel.
         .service(at("/{channel}/chat.json", chat::messages));
 }

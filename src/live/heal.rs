@@ -65,6 +65,9 @@ const TOGETHER: i64 = SECOND / 2;
 const BACK_IN_A_ROW: u32 = 3;
 /// Packets held back until the second picture shows whether the first one's times can be true.
 const HELD: usize = 64;
+/// Pictures of them: the first ones of a source whose container tells when pictures are shown have no DTS, as many as pictures
+/// are shown later than they are decoded, and the first that has one tells theirs.
+const HELD_PICTURES: usize = 8;
 /// Times from here on are noise, in ticks: no arithmetic on what is nearer runs over.
 const FARTHEST: i64 = 1 << 55;
 /// And so are lengths of packets.
@@ -149,10 +152,37 @@ impl<T> Healer<T> {
         }
         let second = video && !self.held.is_empty();
         self.held.push_back((times, payload));
-        if second || self.held.len() > HELD {
-            self.release(second.then_some(times), &mut outcome);
+        let held = self.held.iter().filter(|it| self.tracks[it.0.track].shape.video).count();
+        let told = second && times.dts.is_some();
+        if told || held >= HELD_PICTURES || self.held.len() > HELD {
+            if told && held > 2 {
+                self.date(times, &mut outcome);
+            }
+            let second = self.held.iter().skip(1).find(|it| self.tracks[it.0.track].shape.video);
+            self.release(second.map(|it| it.0), &mut outcome);
         }
         outcome
+    }
+
+    /// Gives the pictures that are held, and have none, the DTS that lead to the first one that has.
+    fn date(&mut self, known: Times, outcome: &mut Outcome<T>) {
+        let track = &self.tracks[known.track];
+        let (base, mut next) = (track.shape.base, known.dts);
+        let mut step = if known.duration > 0 { known.duration } else { track.shape.duration.max(1) };
+        for (times, _) in self.held.iter_mut().rev().skip(1).filter(|it| it.0.track == known.track) {
+            let dts = times.dts.or(next.map(|it| it.saturating_sub(step)));
+            // A picture that is shown before it can be decoded has other times than these.
+            let early =
+                times.pts.zip(dts).is_some_and(|(pts, dts)| base.micros(dts.saturating_sub(pts)) > SECOND);
+            if times.dts.is_none() && !early {
+                times.dts = dts;
+                outcome.mended = Some("no-dts");
+            }
+            next = dts;
+            if times.duration > 0 {
+                step = times.duration;
+            }
+        }
     }
 
     /// Lets go of what is held, with the first picture's times made to lie before the second's.

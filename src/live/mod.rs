@@ -16,6 +16,7 @@ pub mod recorder;
 pub mod retention;
 pub mod ring;
 mod settings;
+mod sound;
 mod source;
 mod stats;
 pub mod still;

@@ -63,6 +63,8 @@ pub struct Batch {
     pub next: u64,
     /// No sample follows until another epoch begins: the source stopped or was lost.
     pub ended: bool,
+    /// Why, as a stable word; empty while it has not.
+    pub cause: &'static str,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +77,8 @@ struct State {
     /// Of all that was ever pushed, for rates.
     pushed_bytes: u64,
     ended: bool,
+    /// Why.
+    cause: &'static str,
 }
 
 /// The ring. Shared by reference counting; all of it may be called from any thread.
@@ -127,10 +131,13 @@ impl Ring {
         self.tell();
     }
 
-    /// Says that nothing follows until [`Self::begin`].
-    pub fn end(&self) {
+    /// Says that nothing follows until [`Self::begin`], and why: `ended`, `cancelled`, `reset`, `stalled`, and so on.
+    pub fn end(&self, cause: &'static str) {
         let mut state = self.state.lock();
         let was = std::mem::replace(&mut state.ended, true);
+        if !was {
+            state.cause = cause;
+        }
         drop(state);
         if !was {
             self.tell();
@@ -225,7 +232,9 @@ impl State {
         let skip = (begin - first) as usize;
         let entries: Vec<Entry> = self.entries.iter().skip(skip).take(most).cloned().collect();
         let next = begin + entries.len() as u64;
-        Batch { entries, lost: begin.saturating_sub(from), next, ended: self.ended && next == self.next }
+        let ended = self.ended && next == self.next;
+        let cause = if ended { self.cause } else { "" };
+        Batch { entries, lost: begin.saturating_sub(from), next, ended, cause }
     }
 }
 
@@ -276,9 +285,10 @@ mod tests {
         (3..8).for_each(|it| ring.push(sample(it, it == 5, 10)));
         let batch = ring.read(batch.next, 100);
         assert_eq!((numbers(&batch), batch.lost), (vec![4, 5, 6, 7], 2));
-        ring.end();
+        ring.end("reset");
+        ring.end("ended");
         let batch = ring.wait(batch.next, 1, Duration::MAX, &Token::root());
-        assert_eq!((numbers(&batch), batch.next, batch.ended), (vec![], 8, true));
+        assert_eq!((numbers(&batch), batch.next, batch.ended, batch.cause), (vec![], 8, true, "reset"));
         assert_eq!(ring.read(99, 1).next, 8, "a place that is not there yet is the next");
     }
 

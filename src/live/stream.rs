@@ -297,7 +297,7 @@ impl Stream {
                 catch_unwind(AssertUnwindSafe(|| stream.work(run, cause, &token))).unwrap_or_else(|_| {
                     Error::new(Kind::Internal, "panic", "following the source failed in a way it must not")
                 });
-            stream.ring.end();
+            stream.ring.end(error.code);
             stream.ended(run, error);
         };
         let name = format!("live-{}", self.id);

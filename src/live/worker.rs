@@ -10,8 +10,8 @@ use super::stats::Stats;
 use super::{Budgets, Guard};
 use crate::base::time::{Clock, SECOND, TimeBase};
 use crate::base::{Error, Kind, Result, Timestamp, Token};
-use crate::media::live::Packet;
 use crate::media::live::intake::{Intake, Raw, Taken};
+use crate::media::live::{Codec, Packet};
 use crate::media::live::{Sample, Track, TrackKind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,6 +38,9 @@ pub(super) struct Job<'a> {
 
 /// Longer than this, in media time, no track is waited for before the first epoch begins.
 const WAIT_FOR_TRACKS: i64 = SECOND / 4;
+/// Nor, longer than this, one that was heard while it was found out what the source holds: it is on its way, and an epoch
+/// without it would be a discontinuity for nothing.
+const WAIT_FOR_HEARD: i64 = SECOND;
 /// A packet that is larger is no packet, in bytes.
 const LARGEST_PACKET: usize = 64 << 20;
 /// Frames a second of video that tells nothing.
@@ -59,8 +62,6 @@ pub(super) fn run(job: Job<'_>) -> Error {
 struct Payload {
     raw: Raw,
     arrival: Timestamp,
-    /// The wall time it is shown at by the source's clock.
-    told: Option<i64>,
 }
 
 struct Run<'a> {
@@ -71,6 +72,7 @@ struct Run<'a> {
     bases: Vec<TimeBase>,
     kinds: Vec<TrackKind>,
     clock: WallClock,
+    wall: Wall,
     /// Each track's index in the epoch.
     places: Vec<Option<usize>>,
     /// The tracks of the epoch.
@@ -98,6 +100,7 @@ impl<'a> Run<'a> {
             kinds: tracks.iter().map(|it| it.kind).collect(),
             bases: tracks.iter().map(|it| it.time_base).collect(),
             clock: WallClock::new(choice),
+            wall: Wall::default(),
             places: vec![None; tracks.len()],
             tracks: Vec::new(),
             begun: false,
@@ -157,8 +160,12 @@ impl<'a> Run<'a> {
         let shift = |ticks: Option<i64>| ticks.map(|it| it.saturating_add(self.source.shift(base)));
         let (dts, pts) = (shift(raw.dts), shift(raw.pts));
         let video = self.kinds[raw.track] == TrackKind::Video;
-        let told = if video { self.told(packet.producer_time(), base, raw.pts) } else { None };
-        if !self.source.admits(raw.track, video, base, dts.or(pts), raw.duration) {
+        if video {
+            let of = raw.pts.map(|it| base.micros(it));
+            self.wall.take(self.intake.codec(raw.track), packet.producer_time(), of);
+        }
+        // Rounds of a file join where they are shown: of the first pictures a container may tell that alone.
+        if !self.source.admits(raw.track, video, base, pts.or(dts), raw.duration) {
             return Ok(());
         }
         self.source.pace(base.micros(dts.or(pts).unwrap_or(0)), self.job.clock, self.job.token)?;
@@ -171,7 +178,7 @@ impl<'a> Run<'a> {
             key: raw.key,
             arrival: arrival.micros(),
         };
-        let outcome = self.healer.take(times, Payload { raw, arrival, told });
+        let outcome = self.healer.take(times, Payload { raw, arrival });
         if let Some(why) = outcome.dropped {
             self.job.stats.dropped(why);
         }
@@ -183,10 +190,10 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// The wall time a picture is shown at by the source's clock. Out of RTP, libav hands on the time of the packet that ended a
-    /// picture, which is the next one's first: it is a picture late, always.
-    fn told(&self, producer: Option<i64>, base: TimeBase, pts: Option<i64>) -> Option<i64> {
-        producer.or_else(|| Some(self.source.realtime_start()?.saturating_add(base.micros(pts?))))
+    /// The wall time a picture is shown at by the source's clock.
+    fn told(&self, base: TimeBase, pts: Option<i64>) -> Option<i64> {
+        let offset = self.wall.offset.or_else(|| self.source.realtime_start())?;
+        Some(offset.saturating_add(base.micros(pts?)))
     }
 
     /// The tracks are others than those of the epoch.
@@ -217,7 +224,8 @@ impl<'a> Run<'a> {
                 (Some(first), Some(last)) => media(last) - media(first),
                 _ => return,
             };
-            if span < WAIT_FOR_TRACKS && !ending || !self.intake.knows_video() {
+            let most = if self.intake.is_heard() { WAIT_FOR_HEARD } else { WAIT_FOR_TRACKS };
+            if span < most && !ending || !self.intake.knows_video() {
                 self.bound();
                 return;
             }
@@ -249,11 +257,11 @@ impl<'a> Run<'a> {
             self.begun = true;
         }
         let base = self.bases[healed.track];
-        let Payload { raw, arrival, told } = healed.payload;
+        let Payload { raw, arrival } = healed.payload;
         let video = self.kinds[healed.track] == TrackKind::Video;
         let media = base.micros(healed.dts);
         if video {
-            let told = told.map(|it| (it, base.micros(healed.pts)));
+            let told = self.told(base, raw.pts).map(|it| (it, base.micros(healed.pts)));
             self.clock.observe(media, arrival, told);
         }
         let Some(track) = self.places[healed.track] else {
@@ -272,6 +280,26 @@ impl<'a> Run<'a> {
             self.job.stats.picture(key, media, time, arrival);
             (self.job.picture)(arrival);
         }
+    }
+}
+
+/// From the source's own times to wall times, as its sender tells them.
+#[derive(Debug, Default)]
+struct Wall {
+    /// What came with the picture before.
+    before: Option<i64>,
+    /// In microseconds.
+    offset: Option<i64>,
+}
+
+impl Wall {
+    /// Takes what came with a picture: a wall time, and when it is shown by the source's own times.
+    fn take(&mut self, codec: Option<Codec>, told: Option<i64>, of: Option<i64>) {
+        // A picture of these ends, for libav's parsers of RTP, with the packet that begins the next: what comes with it is
+        // that packet's, and tells of the next picture.
+        let next = matches!(codec, Some(Codec::H264 | Codec::Hevc));
+        let told = if next { std::mem::replace(&mut self.before, told) } else { told };
+        self.offset = told.zip(of).map(|(told, of)| told.saturating_sub(of));
     }
 }
 

@@ -37,8 +37,24 @@ pub struct Picture {
 /// # Errors
 /// `not-found` when the clip starts after `instant`; `damaged-media` when nothing can be decoded.
 pub fn extract(before: Option<&Clip>, clip: &Clip, instant: Timestamp, token: &Token) -> Result<Picture> {
-    gather(clip, instant, token)?.decode(before, token)
+    let mut gathered = gather(clip, instant, token)?;
+    let mut picture = gathered.decode(before, token);
+    // Of an open GOP libav shows nothing but the keyframe until it has shown that, and pictures that lead it need the
+    // keyframe before.
+    for _ in 0..KEYFRAMES_BACK {
+        token.check()?;
+        let exact = picture.as_ref().is_ok_and(|it| it.pts == gathered.wanted.0);
+        if exact || !gathered.go_back() {
+            break;
+        }
+        picture = gathered.decode(before, token).or(picture);
+    }
+    picture
 }
+
+/// Keyframes gone back by in a file until the wanted picture can be decoded: containers are searched by decoding times, and
+/// not every keyframe is a place where decoding begins.
+const KEYFRAMES_BACK: usize = 3;
 
 /// The compressed pictures of a clip up to the one on screen at an instant, in memory.
 pub struct Gathered {
@@ -50,36 +66,75 @@ pub struct Gathered {
     target: i64,
     /// PTS and place of the packet on screen at the target.
     wanted: (i64, usize),
+    /// Whether there may be more before the first packet.
+    entered: bool,
 }
 
 /// Reads what [`extract`] decodes, and decodes nothing.
 pub fn gather(clip: &Clip, instant: Timestamp, token: &Token) -> Result<Gathered> {
     let mut reader = ClipReader::open(clip, Want::Video, token)?;
     let (Some(video), Some(anchor)) = (reader.video.clone(), reader.anchor) else {
-        return Err(Error::damaged("the segment holds no picture"));
+        return Err(Error::damaged("there is no picture in it"));
     };
     let target = anchor.ticks_at(instant);
     if target < anchor.ticks {
         return Err(Error::not_found("no picture had come on screen by then"));
     }
+    // Long files are entered at the keyframe; those that cannot be searched are read from the start.
+    let entered = reader.demuxer.format_name() != "mpegts" && reader.seek(target).is_ok();
     let packets = collect(&mut reader, target)?;
-    let wanted = packets
-        .iter()
-        .enumerate()
-        .filter_map(|(at, packet)| packet.pts().filter(|pts| *pts <= target).map(|pts| (pts, at)))
-        .max()
-        .ok_or_else(|| Error::damaged("the segment holds no picture for that instant"))?;
-    Ok(Gathered { reader, video, anchor, packets, target, wanted })
+    let mut gathered = Gathered { reader, video, anchor, packets, target, wanted: (target, 0), entered };
+    loop {
+        if let Some(wanted) = shown(&gathered.packets, target) {
+            gathered.wanted = wanted;
+            return Ok(gathered);
+        }
+        if !gathered.go_back() {
+            return Err(Error::damaged("there is no picture for that instant"));
+        }
+    }
+}
+
+/// PTS and place of the packet on screen at `target`.
+fn shown(packets: &[Packet], target: i64) -> Option<(i64, usize)> {
+    let times = packets.iter().enumerate().filter_map(|(at, packet)| packet.pts().map(|pts| (pts, at)));
+    times.filter(|it| it.0 <= target).max()
+}
+
+/// The keyframe to start at for a wanted picture: the last one, in decoding order, that is sent before it and shown at or
+/// before it. A picture shown before the keyframe it follows in the file (a leading picture of an open GOP) needs the
+/// keyframe before.
+fn keyframe(packets: &[Packet], (pts, at): (i64, usize)) -> Option<usize> {
+    (0..=at).rev().find(|it| {
+        let packet = &packets[*it];
+        packet.is_key() && packet.pts().is_some_and(|key| key <= pts)
+    })
 }
 
 impl Gathered {
+    /// Reads from the keyframe before the first packet on; false where there is none.
+    fn go_back(&mut self) -> bool {
+        let first = self.packets.first().and_then(|it| it.dts().or(it.pts()));
+        let Some(first) = first.filter(|_| self.entered) else { return false };
+        if self.reader.seek(first - 1).is_err() {
+            return false;
+        }
+        match collect(&mut self.reader, self.target) {
+            Ok(more) if more.len() > self.packets.len() => self.packets = more,
+            _ => return false,
+        }
+        self.wanted = shown(&self.packets, self.target).unwrap_or(self.wanted);
+        true
+    }
+
     /// Decodes the picture; see [`extract`].
     pub fn decode(&self, before: Option<&Clip>, token: &Token) -> Result<Picture> {
-        let Self { reader, video, anchor, packets, target, wanted } = self;
-        let mut search = Search { packets, target: *target, wanted: *wanted, decoded: 0, token };
+        let Self { reader, video, anchor, packets, target, wanted, .. } = self;
+        let mut search =
+            Search { packets, target: *target, wanted: *wanted, decoded: 0, rotation: None, token };
         let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
 
-        let key = search.keyframe();
+        let key = keyframe(packets, *wanted);
         let mut found = None;
         if let Some(start) = key {
             found = search.decode(&mut decoder, &[], start, video.may_skip())?;
@@ -97,21 +152,19 @@ impl Gathered {
                 found = Some(better);
             }
         }
-        let frame = found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
+        let mut frame =
+            found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
+        video.sample_aspect.into_iter().for_each(|it| frame.set_sample_aspect(it));
         let pts = frame.pts().unwrap_or(wanted.0);
-        let rotation = frame.rotation().unwrap_or(video.rotation);
+        let rotation = frame.rotation().or(search.rotation).unwrap_or(video.rotation);
         let key = packets[wanted.1].is_key();
         Ok(Picture { start: anchor.wall_of(pts), pts, key, rotation, decoded: search.decoded, frame })
     }
 }
 
-/// Reads the clip's pictures up to the last that can come on screen at `target`.
+/// Reads the clip's pictures from where the reader is up to the last that can come on screen at `target`.
 fn collect(reader: &mut ClipReader, target: i64) -> Result<Vec<Packet>> {
     let (mut packets, mut held, mut beyond) = (Vec::new(), 0, 0);
-    if reader.demuxer.format_name() != "mpegts" {
-        // Long files are entered at the keyframe; those that cannot be searched are read from the start.
-        let _ = reader.seek(target);
-    }
     while let Some(packet) = reader.read()? {
         if !reader.is_video(&packet) {
             continue;
@@ -161,21 +214,12 @@ struct Search<'a> {
     /// PTS and place of the packet on screen at the target.
     wanted: (i64, usize),
     decoded: usize,
+    /// What a picture said last. A keyframe says it for those behind it (H.264 §D.2.27), and libav tells it of that alone.
+    rotation: Option<u32>,
     token: &'a Token,
 }
 
 impl Search<'_> {
-    /// The keyframe to start at: the last one, in decoding order, that is sent before the wanted picture and shown at or
-    /// before it. A picture shown before the keyframe it follows in the file (a leading picture of an open GOP) needs
-    /// the keyframe before.
-    fn keyframe(&self) -> Option<usize> {
-        let (pts, at) = self.wanted;
-        (0..=at).rev().find(|it| {
-            let packet = &self.packets[*it];
-            packet.is_key() && packet.pts().is_some_and(|key| key <= pts)
-        })
-    }
-
     /// Decodes from packet `start` and gives the last picture that starts at or before the target.
     fn decode(
         &mut self,
@@ -186,9 +230,10 @@ impl Search<'_> {
     ) -> Result<Option<Frame>> {
         let target = self.target;
         let mut best: Option<Frame> = None;
-        let mut decoded = 0;
+        let (mut decoded, mut rotation) = (0, self.rotation);
         let mut take = |frame: Frame| {
             decoded += 1;
+            rotation = frame.rotation().or(rotation);
             if let Some(pts) = frame.pts().filter(|pts| *pts <= target)
                 && best.as_ref().and_then(Frame::pts).is_none_or(|than| pts > than)
             {
@@ -210,6 +255,7 @@ impl Search<'_> {
         }
         decoder.push(None, &mut take)?;
         self.decoded += decoded;
+        self.rotation = rotation;
         Ok(best)
     }
 }

@@ -1,12 +1,13 @@
 //! A full cut: exactly the frames asked for, encoded anew, streamed while it is made.
 
 use super::bytes::{Feed, Streaming};
+use super::index::unreadable;
 use super::{Render, Wanted, clips, no_content, playlist, select, within};
-use crate::archive::Selection;
+use crate::archive::{Item, Selection};
 use crate::base::{Result, Span, Token};
 use crate::media::Sink;
 use crate::media::cut::transition::{Description, transitions};
-use crate::media::cut::{Container, CutSummary, FullCut, FullCutOptions, full};
+use crate::media::cut::{Container, CutSummary, FullCut, FullCutOptions, Holes, full};
 use crate::pool::{Lane, Ticket};
 
 /// How a full cut is coded.
@@ -97,6 +98,27 @@ impl Render {
         self.start_cut(selection, coding, move |cut| Ok((cut(&mut sink)?, sink)))?.wait()
     }
 
+    /// Makes holes of segments that are as good as missing.
+    ///
+    /// # Errors
+    /// The first of them, where holes are refused or nothing is left.
+    fn leave_out(&self, ranges: &mut [Selection], holes: Holes, token: &Token) -> Result<()> {
+        let mut first = None;
+        for range in &mut *ranges {
+            for item in &mut range.items {
+                let Item::Segment(segment) = item else { continue };
+                let Some(fault) = self.fault(segment, token)? else { continue };
+                let hole = Span::new(segment.start(), segment.end());
+                first.get_or_insert(unreadable(segment, fault));
+                *item = Item::Hole(hole);
+            }
+        }
+        match first {
+            Some(error) if holes == Holes::Refuse || ranges.iter().all(Selection::is_empty) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     fn start_cut<T, F>(&self, selection: FullCutSelection, coding: Coding, deliver: F) -> Result<Ticket<T>>
     where
         T: Send + 'static,
@@ -106,7 +128,8 @@ impl Render {
         self.pool.submit(Lane::Batch, &self.stop, move |token: &Token| {
             let config = &render.config.cut;
             let token = token.child_with_deadline(config.deadline.0);
-            let FullCutSelection { wanted, ranges } = selection;
+            let FullCutSelection { wanted, mut ranges } = selection;
+            render.leave_out(&mut ranges, wanted.holes, &token)?;
             let sources = ranges.iter().map(|it| Ok((it.span, clips::cut_source(&render.archive, it)?)));
             let cut = FullCut {
                 ranges: sources.collect::<Result<_>>()?,

@@ -1,16 +1,21 @@
 //! The frame index of a segment: built once, kept beside the archive, read by whoever needs to know what is where.
 
 use super::Parts;
-use crate::archive::{Key, OpenFile, Product, Segment};
+use crate::archive::{Key, OpenFile, Product, Segment, SegmentKind, decode_hash};
+use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Name, Result, Token};
-use crate::media::cut::plan::Inner;
+use crate::media::cut::plan::{Inner, frame_ticks};
 use crate::media::index::{FrameIndex, build};
 use crate::media::ts::{CounterProfile, PidCounters};
+use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
 
 /// What is kept; another layout gets another number.
-pub(super) const PRODUCT: Product<'static> = Product::new("index", 2);
+pub(super) const PRODUCT: Product<'static> = Product::new("index", 3);
+
+/// Pictures that the shown ones of a segment may be short of its duration, the last one's own length among them.
+const SHORT: i64 = 3;
 
 /// The largest segment that is indexed: it is read whole.
 const MAX_SEGMENT_BYTES: u64 = 1 << 30;
@@ -21,13 +26,36 @@ pub struct SegmentIndex {
     /// Without pictures and frames of sound where `inner` stands for them.
     pub index: Arc<FrameIndex>,
     pub counters: CounterProfile,
+    /// Its bytes are not those whose hash its name tells.
+    pub altered: bool,
     pub inner: Option<Inner>,
 }
 
 impl SegmentIndex {
+    /// What makes a segment as good as missing: it holds no picture, or it is not what its name says and pictures that the
+    /// name promises are not there, since it was cut off or lost packets after it was written.
+    fn fault(&self, segment: &Segment) -> Option<Error> {
+        let Some(track) = self.index.video.as_ref().filter(|it| !it.units.is_empty()) else {
+            return Some(Error::damaged("it holds no picture"));
+        };
+        if !self.altered || segment.kind() != SegmentKind::Full {
+            return None;
+        }
+        let times = || track.units.iter().map(|it| it.pts);
+        let (first, last) = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let picture = frame_ticks(track);
+        let promised = TimeBase::MICROS.rescale(segment.duration(), TimeBase::MPEG);
+        let short = last - first + picture * SHORT < promised;
+        let lost = self.index.gaps > 0 || track.units.iter().any(|it| it.damaged);
+        (short || lost).then(|| {
+            Error::damaged("it is not what its name tells the hash of, and pictures are missing in it")
+        })
+    }
+
     fn encode(&self) -> Vec<u8> {
         let index = self.index.encode();
         let mut out = Vec::with_capacity(index.len() + 16 + 4 * self.counters.pids.len());
+        out.push(u8::from(self.altered));
         out.extend_from_slice(&self.counters.end.to_le_bytes());
         out.extend_from_slice(&(self.counters.pids.len() as u32).to_le_bytes());
         for it in &self.counters.pids {
@@ -39,7 +67,8 @@ impl SegmentIndex {
     }
 
     fn decode(bytes: &[u8]) -> Option<Self> {
-        let (end, rest) = bytes.split_first_chunk::<8>()?;
+        let (altered, rest) = bytes.split_first()?;
+        let (end, rest) = rest.split_first_chunk::<8>()?;
         let (count, mut rest) = rest.split_first_chunk::<4>()?;
         let mut pids = Vec::new();
         for _ in 0..u32::from_le_bytes(*count) {
@@ -48,11 +77,38 @@ impl SegmentIndex {
             rest = after;
         }
         let counters = CounterProfile { pids, end: u64::from_le_bytes(*end) };
-        Some(Self { index: Arc::new(FrameIndex::decode(rest).ok()?), counters, inner: None })
+        let index = Arc::new(FrameIndex::decode(rest).ok()?);
+        Some(Self { index, counters, altered: *altered != 0, inner: None })
     }
 }
 
+/// A segment that cannot be taken, by its time.
+pub(super) fn unreadable(segment: &Segment, fault: Error) -> Error {
+    let detail = format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
+    Error { detail, ..fault }
+}
+
 impl Parts {
+    /// What makes a segment as good as missing, by its index, which may be older than the harm, and by its length now.
+    pub(super) fn harm(&self, segment: &Segment, index: &SegmentIndex) -> Option<Error> {
+        let changed = self.open_segment(segment).is_ok_and(|it| it.len != index.index.bytes);
+        let fault = || Error::damaged("it has another length than when it was indexed");
+        changed.then(fault).or_else(|| index.fault(segment))
+    }
+
+    /// What makes a segment as good as missing, or `None`; also where it is of a kind that has no index.
+    ///
+    /// # Errors
+    /// What `token` has.
+    pub(super) fn fault(&self, segment: &Segment, token: &Token) -> Result<Option<Error>> {
+        let index = self.index(segment, token);
+        token.check()?;
+        Ok(match index {
+            Ok(index) => self.harm(segment, &index),
+            Err(error) => Some(error).filter(|it| it.kind == Kind::Damaged),
+        })
+    }
+
     /// A segment's file.
     pub(super) fn open_segment(&self, segment: &Segment) -> Result<OpenFile> {
         self.archive.open_file(&[
@@ -120,8 +176,15 @@ impl Parts {
             let bytes = self.sidecars.get_or_make(key, token, || {
                 let bytes = self.segment_bytes(segment)?;
                 let index = Arc::new(build(&bytes)?);
-                let index = SegmentIndex { index, counters: CounterProfile::of(&bytes)?, inner: None };
-                Ok(index.encode())
+                let counters = CounterProfile::of(&bytes)?;
+                let altered = decode_hash(segment.hash()).is_some_and(|it| it != Sha256::digest(&bytes)[..]);
+                if altered {
+                    tracing::warn!(
+                        segment = segment.name(),
+                        "its bytes are not those its name tells the hash of"
+                    );
+                }
+                Ok(SegmentIndex { index, counters, altered, inner: None }.encode())
             });
             let bytes = match bytes {
                 Err(error) if error.kind == Kind::Damaged => {

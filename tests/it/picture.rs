@@ -33,30 +33,30 @@ fn frame(micros: i64, more: &str) -> String {
     format!("/frame/chan/270p.png?timestamp={}{more}", start() + micros)
 }
 
-/// Fills an archive with a recipe's stream; gives the stream in one piece.
-fn fill(root: &Path, recipe: &Recipe) -> Vec<u8> {
+/// Fills an archive with a recipe's stream, with `change` made to each segment's bytes; gives the stream in one piece.
+fn fill(root: &Path, recipe: &Recipe, change: impl Fn(Vec<u8>) -> Vec<u8>) -> Vec<u8> {
     let archive = Archive::open(root, Limits::default(), Metrics::new()).expect("an archive");
     let (channel, quality) = (Channel::new("chan").expect("a name"), Quality::new("kind").expect("a name"));
     let mut all = Vec::new();
     segments(recipe, &Token::root(), |segment| {
         let mut writer = archive.create_segment(&channel, &quality, segment.start)?;
-        writer.write(&segment.bytes)?;
+        let bytes = change(segment.bytes);
+        writer.write(&bytes)?;
         writer.finish(segment.duration, SegmentKind::Full)?;
-        all.extend(segment.bytes);
+        all.extend(bytes);
         Ok(())
     })
     .expect("a stream");
     all
 }
 
-/// Every picture of a stream as FFmpeg decodes it from beginning to end, without loss in a file that can be entered
-/// anywhere.
-fn straight(stream: &[u8], folder: &Path) -> Clip {
-    let (source, path) = (folder.join("source.ts"), folder.join("straight.mkv"));
-    std::fs::write(&source, stream).expect("a source");
+/// Every picture of a file as FFmpeg decodes it from beginning to end and without turning it, without loss in a file that
+/// can be entered anywhere.
+fn straight(source: &Path, folder: &Path) -> Clip {
+    let path = folder.join("straight.mkv");
     let status = Command::new("ffmpeg")
-        .args(["-v", "error", "-i"])
-        .arg(&source)
+        .args(["-v", "error", "-noautorotate", "-i"])
+        .arg(source)
         .args(["-map", "0:v:0", "-fps_mode", "passthrough", "-c:v", "ffv1", "-g", "1"])
         .arg(&path)
         .stdin(Stdio::null())
@@ -82,13 +82,20 @@ fn times(recipe: &Recipe, random: &mut Random) -> Vec<u64> {
     numbers.into_iter().flatten().filter(|it| *it < recipe.frames).collect()
 }
 
+/// A server of a recipe's stream, and the stream decoded straight in a folder.
+fn served(recipe: &Recipe, change: impl Fn(Vec<u8>) -> Vec<u8>) -> (Server, Clip, tempfile::TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut all = Vec::new();
+    let server = Server::start(|root| all = fill(root, recipe, &change));
+    let source = folder.path().join("source.ts");
+    std::fs::write(&source, all).expect("a source");
+    (server, straight(&source, folder.path()), folder)
+}
+
 /// Asks for frames of a source and compares number, time and pixels.
 fn check(name: &str, recipe: Recipe, random: &mut Random) {
     let Some(_) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge {name}") };
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut all = Vec::new();
-    let server = Server::start(|root| all = fill(root, &recipe));
-    let straight = straight(&all, folder.path());
+    let (server, straight, _folder) = served(&recipe, |bytes| bytes);
     for number in times(&recipe, random) {
         // Somewhere in the time it is on screen; nothing is shorter than 16 ms.
         let at = recipe.time_of(number) + random.below(15_000);
@@ -130,6 +137,77 @@ fn pictures_of_other_kinds_are_those_of_a_straight_decode() {
     check("HEVC, open", kinds::hevc_open(), &mut random);
     check("MPEG-2, open", kinds::mpeg2_open(), &mut random);
     check("MPEG-2, interlaced", kinds::mpeg2_interlaced(), &mut random);
+}
+
+/// Compares pixels where the bar code is no row of squares any more: each picture has one of its own, so it is the same
+/// picture where the pixels are. `upright` turns what a straight decode gives.
+fn check_shown(
+    name: &str,
+    recipe: &Recipe,
+    size: (u32, u32),
+    change: impl Fn(Vec<u8>) -> Vec<u8>,
+    upright: impl Fn(&image::RgbImage) -> image::RgbImage,
+) {
+    let Some(_) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge {name}") };
+    let (server, straight, _folder) = served(recipe, change);
+    let pixels = |png: &[u8]| image::load_from_memory(png).expect("a picture").to_rgb8();
+    for number in times(recipe, &mut Random(23)) {
+        let answer =
+            server.get(&format!("/frame/chan/kind.png?timestamp={}", recipe.time_of(number) + 5_000));
+        assert_eq!(answer.status, 200, "{name} {number}: {}", String::from_utf8_lossy(&answer.body));
+        let shown = pixels(&answer.body);
+        assert_eq!((shown.width(), shown.height()), size, "{name}");
+        let reference = upright(&pixels(&drawn(&straight, recipe.time_of(number) - recipe.start + 2_000)));
+        assert!(shown == reference, "{name}: the pixels of {number} are not those of a straight decode");
+    }
+}
+
+/// With pixels that are not square: the wider or the higher way is stretched when they are shown.
+fn with_aspect(mut recipe: Recipe, across: u32, down: u32) -> Recipe {
+    recipe.coder.options.push(("aspect".into(), format!("{across}:{down}")));
+    recipe
+}
+
+#[test]
+fn pictures_of_pixels_that_are_not_square_are_stretched() {
+    let same = |bytes: Vec<u8>| bytes;
+    check_shown("H.264, wide", &with_aspect(kinds::h264_closed(), 4, 3), (576, 240), same, Clone::clone);
+    check_shown("HEVC, wide", &with_aspect(kinds::hevc_closed(), 4, 3), (576, 240), same, Clone::clone);
+    // The sequence header has the aspect of the whole screen, 16 to 9 or 4 to 3: of 432 x 240 pixels of 27 to 20.
+    let wide = with_aspect(kinds::mpeg2_interlaced(), 80, 81);
+    check_shown("MPEG-2, 16:9", &wide, (432, 243), same, Clone::clone);
+}
+
+/// A segment whose pictures ask to be shown a quarter turn to the left (H.264 §D.1.27).
+fn turned(bytes: Vec<u8>) -> Vec<u8> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let [plain, turned] = ["plain.ts", "turned.ts"].map(|it| folder.path().join(it));
+    std::fs::write(&plain, bytes).expect("a segment");
+    let status = Command::new("ffmpeg")
+        .args(["-v", "error", "-copyts", "-i"])
+        .arg(&plain)
+        .args([
+            "-map",
+            "0",
+            "-c",
+            "copy",
+            "-bsf:v",
+            "h264_metadata=display_orientation=insert:rotate=90",
+            "-muxdelay",
+            "0",
+        ])
+        .args(["-muxpreload", "0", "-mpegts_copyts", "1"])
+        .arg(&turned)
+        .stdin(Stdio::null())
+        .status();
+    assert!(status.expect("ffmpeg runs").success());
+    std::fs::read(&turned).expect("a segment")
+}
+
+#[test]
+fn pictures_that_ask_to_be_turned_are_turned() {
+    let recipe = kinds::h264_closed();
+    check_shown("turned", &recipe, (240, 432), turned, image::imageops::rotate270);
 }
 
 #[test]
@@ -335,6 +413,7 @@ fn files_of_other_containers_have_frames_too() {
         (kinds::h264_open(), "matroska", ".mkv"),
         (kinds::hevc_open(), "mp4", ".mp4"),
         (kinds::mpeg2_open(), "matroska", ".mkv"),
+        (kinds::mpeg2_open(), "mov", ".mov"),
     ] {
         let mut recipe = Recipe { first_second: 0, ..recipe };
         if muxer == "webm" {
@@ -342,11 +421,20 @@ fn files_of_other_containers_have_frames_too() {
         }
         let path = tempfile::NamedTempFile::with_suffix(extension).expect("a file");
         file(&recipe, muxer, &[], path.reopen().expect("a file"), &Token::root()).expect("a file");
-        for _ in 0..variable("MOVIOLA_PICTURES", 8) {
-            let number = random.below(recipe.frames as i64) as u64;
+        let folder = tempfile::tempdir().expect("a folder");
+        let straight = judge::ffmpeg().map(|_| straight(path.path(), folder.path()));
+        let some = (0..variable("MOVIOLA_PICTURES", 8)).map(|_| random.below(recipe.frames as i64) as u64);
+        // And all of a short group, with those that lead it.
+        for number in some.collect::<Vec<_>>().into_iter().chain(40..57) {
             let at = recipe.time_of(number) - recipe.start + 2_000;
             let made = draw(path.path(), at, Format::Png).expect("a frame");
             assert_eq!(barcode::read_png(&made.bytes), Some(number as u32), "{}", recipe.coder.name);
+            let reference = straight.as_ref().map(|it| drawn(it, at));
+            assert!(
+                reference.is_none_or(|it| made.bytes == it),
+                "{}: the pixels of {number} are not those of a straight decode",
+                recipe.coder.name
+            );
         }
     }
     // A header that claims more than anybody has memory for.

@@ -167,6 +167,7 @@ fn the_receipt_says_what_the_cut_holds() {
     assert_eq!(receipt["bytes"], cut.body.len());
     assert_eq!(receipt["frames"].to_string(), cut.header("moviola-frames"));
     assert_eq!(receipt["encoded_frames"].to_string(), cut.header("moviola-encoded-frames"));
+    assert_eq!((&receipt["altered_segments"], cut.header("moviola-altered-segments")), (&0.into(), ""));
     let first = &receipt["ranges"][0]["first"];
     assert_eq!(
         (first["number"].as_u64(), first["time"].as_str()),

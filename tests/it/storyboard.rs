@@ -269,3 +269,22 @@ fn what_was_made_before_is_not_made_again() {
     let counts: Vec<&str> = decoded.filter(|it| !it.ends_with(" 0")).collect();
     assert!(counts.is_empty(), "{counts:?}");
 }
+
+#[test]
+fn what_will_not_change_is_drawn_once() {
+    let server = Server::start(holed);
+    let drawn = || server.render.metrics.pool_tasks.with_label_values(&["interactive", "done"]).get();
+    for (target, settled) in [
+        (format!("/storyboard/chan/270p/sheet.jpg?start={}&columns=2&rows=1&interval=2", at(8)), true),
+        (format!("/storyboard/chan/270p/sheet.jpg?start={}&columns=2&rows=2&interval=2", at(0)), false),
+        (format!("/waveform/chan/270p.png?start={}&end={}", at(10), at(12)), true),
+        (format!("/waveform/chan/270p.png?start={}&end={}", at(0), at(8)), false),
+    ] {
+        let first = server.get(&target);
+        assert_eq!(first.status, 200, "{target}");
+        let before = drawn();
+        let again = server.get(&target);
+        assert_eq!(drawn() == before, settled, "{target}");
+        assert_eq!((&again.body, again.header("etag")), (&first.body, first.header("etag")), "{target}");
+    }
+}

@@ -45,6 +45,8 @@ export function App() {
   const page = parts[0] ?? "";
   const editing = page === "edit" && parts[1] && parts[2];
   const title = editing ? `${parts[1]} · ${parts[2]}` : PAGES.find(([path]) => path === page)?.[1];
+  // Where the window is too narrow for all of them.
+  useEffect(() => document.querySelector('.top nav a[aria-current="page"]')?.scrollIntoView({ block: "nearest", inline: "nearest" }), [page]);
   useEffect(() => {
     document.title = title ? `${title} – Moviola` : "Moviola";
   }, [title]);

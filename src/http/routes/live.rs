@@ -79,6 +79,7 @@ pub async fn file(request: HttpRequest, streams: Streams) -> Answer {
     let hls = &stream.hls;
     hls.admit(&token, Scope::Live)?;
     stream.touch();
+    see(&request, hls, &token);
     let tag = |bytes: &web::Bytes| format!("{}-{:x}", path.text(3, "file").unwrap_or_default(), bytes.len());
     let whole = |bytes: web::Bytes| Made { tag: tag(&bytes), bytes, gzipped: false };
     match file {
@@ -92,6 +93,15 @@ pub async fn file(request: HttpRequest, streams: Streams) -> Answer {
             body::ranged(&request, SEGMENT, whole(hls.part(number, part).await?), Cache::Settled)
         }
     }
+}
+
+/// Counts who asks: by their token, the address they come from, also through a proxy, and what they say they are.
+fn see(request: &HttpRequest, hls: &Hls, token: &str) {
+    let said = |name: header::HeaderName| {
+        request.headers().get(name).and_then(|it| it.to_str().ok()).unwrap_or_default()
+    };
+    let address = request.peer_addr().map(|it| it.ip().to_string()).unwrap_or_default();
+    hls.saw(&[token, &address, said(header::X_FORWARDED_FOR), said(header::USER_AGENT)]);
 }
 
 async fn media(request: &HttpRequest, hls: &Hls) -> Answer {

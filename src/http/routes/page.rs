@@ -58,6 +58,11 @@ fn named(name: &str) -> Option<&'static File> {
     table::FILES.iter().find(|it| it.name == name)
 }
 
+/// True where this build has the page in it.
+pub fn built() -> bool {
+    named("index.html").is_some()
+}
+
 /// The page; where it was not built, how to add it.
 pub async fn index(request: HttpRequest) -> HttpResponse {
     const WITHOUT: File = File {

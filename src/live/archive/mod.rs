@@ -1,8 +1,9 @@
 //! Writes a stream into the archive: a reader of its ring on a thread of its own, which makes segments of what comes.
 //!
 //! A segment's name is told by the source's clock: it starts when its first picture is shown and lasts until the next one's
-//! first. It is full where the next keyframe followed; suspect where recording was stopped or tracks changed, so that nobody
-//! knows whether more would have come; partial where the source broke off, or samples were lost.
+//! first. It is full where the next keyframe followed; suspect where recording was stopped, tracks changed, or the source came
+//! to its end or was left, so that nobody knows whether more would have come; partial where the source broke off, or samples
+//! were lost.
 
 mod cutter;
 mod gaps;
@@ -10,11 +11,12 @@ mod gaps;
 pub use cutter::Lengths;
 pub use gaps::{Gap, gaps_within};
 
+use super::sound::Sound;
 use super::{Epoch, Ring};
 use crate::archive::{Archive, SegmentKind, SegmentWriter, TOLERANCE};
 use crate::base::metrics::Metrics;
 use crate::base::{Channel, Error, Quality, Result, Span, StreamId, Timestamp, Token};
-use crate::media::live::Transport;
+use crate::media::live::{Sample, Transport};
 use cutter::{Cutter, Step};
 use gaps::Gaps;
 use parking_lot::Mutex;
@@ -184,13 +186,34 @@ struct Worker {
     until: Option<Timestamp>,
     cause: Option<&'static str>,
     gaps: Gaps,
+    sound: Sound,
+}
+
+/// What a segment is with which the source ended. One that came to its end sent all of it, as far as anybody can tell; so did
+/// one that was left because nobody wanted it any more.
+fn ending(cause: &str) -> SegmentKind {
+    match cause {
+        "ended" | "cancelled" => SegmentKind::Suspect,
+        _ => SegmentKind::Partial,
+    }
 }
 
 impl Worker {
     fn new(parts: Parts, token: Token, status: Arc<Mutex<Status>>) -> Self {
         let Target { channel, quality } = &parts.target;
         let gaps = Gaps::of(&parts.archive, channel, quality, parts.limits.gaps);
-        Self { parts, token, status, next: 0, epoch: None, segment: None, until: None, cause: None, gaps }
+        Self {
+            parts,
+            token,
+            status,
+            next: 0,
+            epoch: None,
+            segment: None,
+            until: None,
+            cause: None,
+            gaps,
+            sound: Sound::default(),
+        }
     }
 
     fn run(mut self) {
@@ -206,26 +229,33 @@ impl Worker {
             self.next = batch.next;
             let full = batch.entries.len() == BATCH;
             for entry in batch.entries {
-                if self.epoch.as_ref().is_none_or(|it| it.0 != entry.epoch.number) {
-                    self.change(&entry.epoch);
-                }
-                let mut steps = Vec::new();
-                if let Some((_, Some(running))) = &mut self.epoch {
-                    running.cutter.push(entry.sample, &mut steps);
-                }
-                self.take(steps);
+                // G.711 and PCM have no place in MPEG-TS.
+                let mut sound = std::mem::take(&mut self.sound);
+                sound.take(&entry.epoch, &entry.sample, |epoch, sample| self.sample(epoch, sample));
+                self.sound = sound;
             }
             if last {
                 return self.break_off(SegmentKind::Suspect, "off");
             }
             if batch.ended {
-                self.break_off(SegmentKind::Partial, "source");
+                self.break_off(ending(batch.cause), "source");
                 self.tell_state(State::Waiting, None, None);
             }
             if !full {
                 std::thread::park_timeout(LOOK);
             }
         }
+    }
+
+    fn sample(&mut self, epoch: &Epoch, sample: &Arc<Sample>) {
+        if self.epoch.as_ref().is_none_or(|it| it.0 != epoch.number) {
+            self.change(epoch);
+        }
+        let mut steps = Vec::new();
+        if let Some((_, Some(running))) = &mut self.epoch {
+            running.cutter.push(Arc::clone(sample), &mut steps);
+        }
+        self.take(steps);
     }
 
     /// Begins with the newest keyframe, unless an earlier recording has it.

@@ -2,11 +2,11 @@
 
 use super::pace::Pace;
 use super::segmenter::{Cut, Segmenter, Targets};
-use super::sound::Sound;
 use super::window::Heading;
 use super::{Options, Shared};
 use crate::base::Timestamp;
 use crate::base::time::SECOND;
+use crate::live::sound::Sound;
 use crate::live::{Entry, Epoch, Ring};
 use bytes::Bytes;
 use std::sync::Arc;
@@ -63,6 +63,8 @@ struct Follower<'a> {
     pace: Pace,
     /// The target of parts, of this following.
     part: i64,
+    /// The epoch at hand.
+    epoch: Option<u64>,
     /// What is read was in the ring before.
     backlog: bool,
     /// What has become of the stream with the sample at hand; told at once, so that nobody sees a part that ends its segment
@@ -89,6 +91,7 @@ pub(super) fn follow(shared: &Shared) {
         sound: Sound::default(),
         pace: Pace::default(),
         part: options.part,
+        epoch: None,
         backlog: true,
         done: Vec::new(),
     };
@@ -113,6 +116,11 @@ pub(super) fn follow(shared: &Shared) {
 
 impl Follower<'_> {
     fn take(&mut self, entry: Entry) {
+        if self.epoch.replace(entry.epoch.number) != Some(entry.epoch.number) {
+            let pictures = entry.epoch.video().map(|it| &entry.epoch.tracks[it]);
+            let refused = pictures.filter(|it| it.entry.is_none()).map(|it| it.name.clone());
+            self.shared.refuse(refused);
+        }
         if self.segmenter.is_none() {
             self.set_up(&entry.epoch);
         }

@@ -7,8 +7,8 @@ mod follow;
 mod pace;
 mod reload;
 mod segmenter;
-mod sound;
 mod tokens;
+mod viewers;
 mod window;
 
 pub use reload::Awaited;
@@ -29,6 +29,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 use tokens::Tokens;
 use tokio::sync::watch;
+use viewers::Viewers;
 use window::Window;
 
 /// How a stream is handed out.
@@ -62,6 +63,9 @@ impl Default for Options {
     }
 }
 
+/// The code of a wait in vain.
+const LATE: &str = "no-media";
+
 /// What stays as it is in an address (RFC 3986 §2.3).
 const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
@@ -87,6 +91,8 @@ struct State {
     /// Counts changes.
     version: u64,
     following: bool,
+    /// What the source sends now has no form here: the name of its codec.
+    refused: Option<String>,
 }
 
 #[derive(Debug)]
@@ -95,6 +101,7 @@ struct Shared {
     options: Options,
     state: Mutex<State>,
     tokens: Mutex<Tokens>,
+    viewers: Mutex<Viewers>,
     changed: watch::Sender<u64>,
     /// When somebody asked last.
     asked: Mutex<Option<Instant>>,
@@ -123,13 +130,19 @@ impl Shared {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
+    /// Whoever waits for what has no form here waits in vain.
+    fn refuse(&self, codec: Option<String>) {
+        self.state.lock().refused = codec;
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
     /// Whether nobody has asked for long enough; the thread that follows is to end then.
     fn leave_if_idle(&self, now: Instant) -> bool {
         let mut state = self.state.lock();
         // Looked at under the lock: who asks now finds the thread gone, or keeps it.
         let idle = self.asked.lock().is_none_or(|it| now.saturating_duration_since(it) > self.options.idle);
         if idle {
-            state.following = false;
+            (state.following, state.refused) = (false, None);
             state.window.clear();
             state.texts = [None, None];
         }
@@ -144,10 +157,12 @@ impl Hls {
             texts: [None, None],
             version: 0,
             following: false,
+            refused: None,
         };
         Self(Arc::new(Shared {
             ring,
             tokens: Mutex::new(Tokens::new(options.tokens, options.token_idle)),
+            viewers: Mutex::new(Viewers::new(options.tokens)),
             options,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
@@ -173,10 +188,14 @@ impl Hls {
         *self.0.asked.lock()
     }
 
-    /// Tokens in use, and bytes held for viewers.
+    /// Who watches, and bytes held for them.
     pub fn usage(&self, now: Instant) -> (usize, usize) {
-        let viewers = self.0.tokens.lock().used_within(self.0.options.idle, now);
-        (viewers, self.0.state.lock().window.bytes())
+        (self.0.viewers.lock().count(now), self.0.state.lock().window.bytes())
+    }
+
+    /// Somebody who was let in asks for media; by what they are told apart.
+    pub fn saw(&self, who: &[&str]) {
+        self.0.viewers.lock().saw(who, Instant::now());
     }
 
     /// A new token.
@@ -196,6 +215,7 @@ impl Hls {
     /// Nobody's token opens anything any more: the stream was stopped.
     pub fn revoke_all(&self) {
         self.0.tokens.lock().clear();
+        self.0.viewers.lock().clear();
     }
 
     /// # Errors
@@ -231,8 +251,15 @@ impl Hls {
         let limit = tokio::time::sleep(self.0.options.wait);
         tokio::pin!(limit);
         loop {
-            if let Some(found) = look(&mut self.0.state.lock())? {
-                return Ok(found);
+            {
+                let mut state = self.0.state.lock();
+                if let Some(found) = look(&mut state)? {
+                    return Ok(found);
+                }
+                if let Some(codec) = &state.refused {
+                    let detail = format!("Low-latency HLS has no form for {codec} here.");
+                    return Err(Error::new(Kind::Unsupported, "unsupported-codec", detail));
+                }
             }
             tokio::select! {
                 _ = changed.changed() => {}
@@ -244,8 +271,8 @@ impl Hls {
     fn late(&self) -> Error {
         let detail = "The source has brought nothing for as long as a request may wait.";
         match self.0.ring.is_ended() {
-            true => Error::new(Kind::NotFound, "no-media", detail),
-            false => Error::new(Kind::Deadline, "no-media", detail),
+            true => Error::new(Kind::NotFound, LATE, detail),
+            false => Error::new(Kind::Deadline, LATE, detail),
         }
     }
 
@@ -256,7 +283,15 @@ impl Hls {
 
     /// The media playlist, once it holds what is awaited.
     pub async fn playlist(&self, awaited: Awaited, delta: bool) -> Result<Arc<Text>> {
-        self.wait(|state| Ok(awaited.is_in(&state.window)?.then(|| state.text(delta)))).await
+        let found = self.wait(|state| Ok(awaited.is_in(&state.window)?.then(|| state.text(delta)))).await;
+        match found {
+            // Keyframes are further apart than a request may wait: parts are better than nothing.
+            Err(error) if awaited == Awaited::Any && error.code == LATE => {
+                let mut state = self.0.state.lock();
+                if state.window.is_ready() { Ok(state.text(delta)) } else { Err(error) }
+            }
+            found => found,
+        }
     }
 
     /// The head of a run of segments.

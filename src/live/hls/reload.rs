@@ -7,7 +7,8 @@ use crate::base::{Error, Result};
 /// What a playlist is to hold before it is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Awaited {
-    /// Anything that can be watched.
+    /// Something that every player can begin with: a segment that is complete. Some take a playlist of parts alone for an
+    /// empty one, and give up.
     Any,
     Segment(u64),
     Part(u64, usize),
@@ -38,7 +39,7 @@ impl Awaited {
     pub fn is_in(self, window: &Window) -> Result<bool> {
         let next = window.next_number();
         let (msn, part) = match self {
-            Self::Any => return Ok(window.is_ready()),
+            Self::Any => return Ok(window.has_segment()),
             Self::Segment(msn) => (msn, None),
             Self::Part(msn, part) => (msn, Some(part)),
         };

@@ -6,7 +6,8 @@
 use crate::base::Timestamp;
 use crate::base::time::{SECOND, TimeBase};
 use crate::live::Epoch;
-use crate::media::live::{Sample, TrackKind};
+use crate::media::live::{Sample, TrackKind, silence};
+use bytes::Bytes;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -59,9 +60,15 @@ const LEAST_PERCENT: i64 = 85;
 /// Segments at the start of a stretch that end with the first keyframe, whatever their target: who joins then has
 /// whole segments soon.
 const EAGER_SEGMENTS: u32 = 2;
-/// Sound that is not heard for so long is taken for silent, and left out of the next segment's head: players wait
-/// for every track that a head tells of.
+/// Sound that is not heard for so long is taken for silent. Players wait for every track that a head tells of, and some give up
+/// where the next head tells of others: sound of a codec whose silence is known here is filled with it, other sound is left
+/// out of the next segment's head.
 const SILENT: i64 = 5 * SECOND;
+/// How much later than its pictures sound may come before what is missing is filled. Sound that does come later is waited for
+/// that long from then on.
+const LATE: i64 = SECOND / 2;
+/// Frames of silence that are put in at a time; larger holes are left.
+const MOST_SILENCE: i64 = 1024;
 /// What may be missing of sound at the end of a stretch, in microseconds: it is sent later than its pictures.
 const SHORT: i64 = SECOND / 2;
 /// Frames of sound that wait for the pictures they belong to; sources that are further ahead lose the oldest.
@@ -101,6 +108,64 @@ struct Open {
     segment_told: bool,
     /// Where sound was handed out last, in microseconds from `first`.
     heard_at: i64,
+    /// What missing sound is filled with.
+    silence: Option<Silence>,
+}
+
+/// Where sound has come to, of a track whose silence is known.
+#[derive(Debug)]
+struct Silence {
+    track: usize,
+    frame: Bytes,
+    /// Of a frame, in ticks of the track.
+    length: i64,
+    /// DTS behind the last frame that was handed out, and whether that was made here.
+    at: Option<i64>,
+    made: bool,
+    /// [`LATE`], or what the source needs.
+    late: i64,
+}
+
+impl Silence {
+    /// Puts frames in where sound is missing: between those that came, and behind them up to `until`. Frames of a time that
+    /// was filled already are left out, and waited for longer from now on; `lateness` tells how late one is.
+    fn fill(
+        &mut self,
+        came: Vec<Arc<Sample>>,
+        until: i64,
+        lateness: impl Fn(&Sample) -> i64,
+    ) -> Vec<Arc<Sample>> {
+        let mut out = Vec::with_capacity(came.len());
+        for sample in came {
+            self.put(sample.dts, &mut out);
+            let at = self.at.unwrap_or(sample.dts);
+            if self.made && sample.dts + self.length / 2 < at {
+                self.late = lateness(&sample).saturating_add(LATE / 2).clamp(self.late, SILENT);
+                continue;
+            }
+            (self.at, self.made) = (Some(sample.dts + i64::from(sample.duration)), false);
+            out.push(sample);
+        }
+        self.put(until, &mut out);
+        out
+    }
+
+    /// Silence up to a frame before `until`, unless that is what a frame may stray.
+    fn put(&mut self, until: i64, out: &mut Vec<Arc<Sample>>) {
+        let Some(at) = self.at else { return };
+        let count = until.saturating_sub(at) / self.length;
+        if (1..=MOST_SILENCE).contains(&count) {
+            out.extend((0..count).map(|number| {
+                let dts = at + number * self.length;
+                let (duration, data) = (u32::try_from(self.length).unwrap_or(u32::MAX), self.frame.clone());
+                let time = Timestamp::MIN;
+                Arc::new(Sample { track: self.track, dts, pts: dts, duration, key: true, time, data })
+            }));
+            (self.at, self.made) = (Some(at + count * self.length), true);
+        } else if count > MOST_SILENCE {
+            self.at = Some(until);
+        }
+    }
 }
 
 impl Segmenter {
@@ -147,6 +212,13 @@ impl Open {
         epoch.tracks.get(video)?.entry.as_ref()?;
         let audio = epoch.tracks.iter().position(|it| it.kind == TrackKind::Audio && it.entry.is_some());
         let base = |track: usize| epoch.tracks[track].time_base;
+        let silence = audio.and_then(|track| {
+            let it = &epoch.tracks[track];
+            let (frame, samples) = silence::frame(it)?;
+            let rate = TimeBase::new(1, i32::try_from(it.sample_rate).ok()?);
+            let length = rate.rescale(samples.into(), it.time_base).max(1);
+            Some(Silence { track, frame, length, at: None, made: false, late: LATE })
+        });
         Some(Self {
             epoch: Arc::clone(epoch),
             video,
@@ -165,6 +237,7 @@ impl Open {
             segments: 0,
             segment_told: false,
             heard_at: 0,
+            silence,
         })
     }
 
@@ -176,6 +249,26 @@ impl Open {
     fn heard(&self, sound: &Sample) -> i64 {
         let from = self.video_base.rescale(self.first, self.audio_base);
         self.audio_base.micros(sound.dts.saturating_sub(from))
+    }
+
+    /// A place in the sound, by microseconds from the first picture.
+    fn sound_at(&self, micros: i64) -> i64 {
+        let from = self.video_base.rescale(self.first, self.audio_base);
+        from.saturating_add(TimeBase::MICROS.rescale(micros, self.audio_base))
+    }
+
+    /// Sound of a part whose pictures are shown until `end`, with what is missing of it where that can be made.
+    fn filled(&mut self, came: Vec<Arc<Sample>>, end: i64) -> Vec<Arc<Sample>> {
+        let Some(mut silence) = self.silence.take() else { return came };
+        let late = if self.last { 0 } else { silence.late };
+        // Where more came already it is known what is missing.
+        let until = match self.sounds.front() {
+            Some(next) => next.dts.min(self.sound_at(end)),
+            None => self.sound_at(end - late),
+        };
+        let filled = silence.fill(came, until, |it| end - self.heard(it));
+        self.silence = Some(silence);
+        filled
     }
 
     /// The last picture ends at `end`, as is known now: where that is too long for the part, it is the next one's first.
@@ -204,7 +297,8 @@ impl Open {
             // Sound that has fallen silent, or is heard at last, is another stretch.
             let silent = at - self.heard_at >= SILENT;
             let heard = self.heard_at > self.segment_at;
-            self.doubtful = self.told == Some(silent) || self.told == Some(!heard);
+            self.doubtful =
+                self.silence.is_none() && (self.told == Some(silent) || self.told == Some(!heard));
             self.segment_at = at;
         }
         self.pictures.push(Arc::clone(picture));
@@ -218,18 +312,28 @@ impl Open {
         let lead = self.video_base.micros(self.lead);
         let ready = self.sounds.iter().take_while(|it| self.heard(it) < end_at + lead).count();
         let mut audio: Vec<Arc<Sample>> = self.sounds.drain(..ready).collect();
-        if std::mem::take(&mut self.doubtful) && self.told != Some(!audio.is_empty()) {
-            self.told = Some(!audio.is_empty());
+        let sounds = !audio.is_empty() || self.silence.is_some();
+        if std::mem::take(&mut self.doubtful) && self.told != Some(sounds) {
+            self.told = Some(sounds);
             let (epoch, video_first) = (Arc::clone(&self.epoch), video.first());
             let first = video_first.map_or(0, |it| it.dts);
-            let track = self.audio.filter(|_| !audio.is_empty());
+            let track = self.audio.filter(|_| sounds);
             cut(Cut::Stretch(Stretch { epoch, video: self.video, audio: track, first, lead: self.lead }));
             // What is heard before the first picture is shown would be a hole in the picture.
             let shown = self.part_at + lead;
             audio.retain(|it| self.heard(it) + self.audio_base.micros(it.duration.into()) > shown);
+            let from = self.sound_at(shown);
+            if let Some(silence) = &mut self.silence {
+                silence.at = Some(from);
+            }
         }
+        audio = self.filled(audio, end_at + lead);
         let with_sound = self.told == Some(true);
-        let audio_end = self.sounds.front().map(|it| it.dts).or_else(|| {
+        let near = |next: &i64| {
+            let silence = self.silence.as_ref();
+            silence.is_none_or(|it| it.at.is_none_or(|at| *next - at < it.length))
+        };
+        let audio_end = self.sounds.front().map(|it| it.dts).filter(near).or_else(|| {
             // The last frame lasts as long as the pictures: players take what is missing for a hole.
             let end = self.video_base.rescale(end.saturating_add(self.lead), self.audio_base);
             let natural = audio.last().map(|it| it.dts.saturating_add(it.duration.into()))?;

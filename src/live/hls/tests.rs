@@ -103,7 +103,7 @@ fn the_first_part_is_there_as_soon_as_it_can_be() {
     let (ring, hls) = stream();
     ring.begin(vec![video()], "start");
     let text = run(async {
-        let (text, ()) = tokio::join!(hls.playlist(Awaited::Any, false), async {
+        let (text, ()) = tokio::join!(hls.playlist(Awaited::Part(0, 0), false), async {
             // One picture more than a part has: then its last picture's length is known.
             push(&ring, 0..14);
         });
@@ -157,7 +157,7 @@ fn a_source_that_ends_leaves_what_it_sent_and_its_successor_is_told_apart() {
     push(&ring, 0..30);
     run(async {
         hls.playlist(Awaited::Any, false).await.unwrap();
-        ring.end();
+        ring.end("reset");
         let text = hls.playlist(Awaited::Segment(1), false).await.unwrap();
         let text = std::str::from_utf8(&text.plain).unwrap();
         assert!(

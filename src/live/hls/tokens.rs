@@ -122,11 +122,6 @@ impl Tokens {
         self.held.len() < before
     }
 
-    /// Used within `span`.
-    pub fn used_within(&self, span: Duration, now: Instant) -> usize {
-        self.held.iter().filter(|it| now.saturating_duration_since(it.used) < span).count()
-    }
-
     /// All of them are void from now on.
     pub fn clear(&mut self) {
         self.held.clear();
@@ -180,7 +175,6 @@ mod tests {
         assert_eq!(all.own(start + 29 * SECOND).unwrap(), first);
         let second = all.own(start + 30 * SECOND).unwrap();
         assert!(second != first && !all.opens(&first, Scope::Live, start + 30 * SECOND));
-        assert_eq!(all.used_within(SECOND, start + 30 * SECOND), 1);
         assert!(!format!("{all:?}").contains(&second));
     }
 

@@ -291,6 +291,11 @@ impl Window {
         self.segments.iter().any(|it| it.whole.is_some() || (it.in_parts && !it.parts.is_empty()))
     }
 
+    /// There is a segment that is complete.
+    pub fn has_segment(&self) -> bool {
+        self.segments.iter().any(|it| it.whole.is_some())
+    }
+
     /// The media playlist.
     pub fn playlist(&self, delta: bool) -> String {
         let told: Vec<_> = self.segments.iter().skip(self.listed()).map(Segment::told).collect();

@@ -50,6 +50,8 @@ pub(super) struct Run {
     early: VecDeque<Arc<Sample>>,
     /// Pictures that are shown after the end, and may be needed by some that are shown before it.
     beyond: Vec<Arc<Sample>>,
+    /// When the picture of the clip is shown that is shown last.
+    furthest: Option<Timestamp>,
     /// The newest time seen.
     newest: Option<Timestamp>,
     /// A stop ends it before this number.
@@ -86,6 +88,7 @@ impl Run {
             epoch: None,
             early: VecDeque::new(),
             beyond: Vec::new(),
+            furthest: None,
             newest: None,
             until: None,
             ended: Vec::new(),
@@ -250,6 +253,12 @@ impl Run {
         if let Some(end) = self.end() {
             let base = entry.epoch.tracks[sample.track].time_base;
             let sent = sample.time + -base.micros(sample.pts - sample.dts);
+            // What is shown before a picture that the clip has is of the clip too, whenever it is sent.
+            let within = is_video && self.furthest.is_some_and(|it| sample.time < it);
+            if within {
+                self.push(sample)?;
+                return Ok(false);
+            }
             if sent >= end {
                 self.ended[sample.track] = true;
                 let pictures = entry.epoch.video().is_some_and(|it| self.ended[it]);
@@ -295,7 +304,12 @@ impl Run {
             });
         }
         match &mut self.clip {
-            Some(clip) => clip.push(sample),
+            Some(clip) => {
+                if epoch.video() == Some(sample.track) {
+                    self.furthest = self.furthest.max(Some(sample.time));
+                }
+                clip.push(sample)
+            }
             None => {
                 if epoch.video() != Some(sample.track) {
                     self.early.push_back(sample);
@@ -312,6 +326,7 @@ impl Run {
     fn change(&mut self, epoch: &Arc<Epoch>) -> Result<()> {
         self.epoch = Some(Arc::clone(epoch));
         self.ended = vec![false; epoch.tracks.len()];
+        self.furthest = None;
         self.early.clear();
         match &mut self.clip {
             Some(clip) if clip.takes(epoch) => clip.join(),

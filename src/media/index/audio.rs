@@ -160,6 +160,7 @@ impl AudioScanner {
             offset: place.offset,
             skip: place.skip,
             size: header.size as u32,
+            framing: header.framing,
             samples: header.samples,
         };
         *samples += u64::from(header.samples);
@@ -167,10 +168,12 @@ impl AudioScanner {
         let track = &mut self.track;
         if track.frames.is_empty() {
             track.tell(&header, &self.head);
+        } else if track.codec == AudioCodec::Opus {
+            // Each packet is coded in one channel or in two, as it pleases the encoder (RFC 6716 §3.1).
+            track.channels = track.channels.max(header.channels);
         } else if (track.sample_rate, track.channels) != (header.rate, header.channels) {
             track.changes = true;
         }
-        track.changes |= u32::from(header.framing) != track.framing(frame.size);
         track.frames.push(frame);
     }
 

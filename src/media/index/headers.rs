@@ -312,12 +312,13 @@ fn opus(head: &[u8]) -> Parsed {
     };
     // A packet lasts 120 ms at most.
     let samples = frame * count;
-    if size == 0 || samples == 0 || samples > 5760 {
+    let Some(framing) = u8::try_from(header).ok().filter(|_| size > 0 && samples > 0 && samples <= 5760)
+    else {
         return Parsed::Bad;
-    }
+    };
     Parsed::Frame(FrameHeader {
         size: header + size,
-        framing: header as u8,
+        framing,
         samples: samples as u16,
         rate: 48000,
         channels: if toc & 4 != 0 { 2 } else { 1 },
@@ -352,7 +353,7 @@ mod tests {
         let it = frame(AudioCodec::Eac3, &[0x0b, 0x77, 0x02, 0x7f, 0x34, 0x86, 0, 0]);
         assert_eq!((it.size, it.samples, it.rate, it.channels, it.dependent), (1280, 1536, 48000, 2, false));
         let it = frame(AudioCodec::Opus, &[0x7f, 0xf0, 255, 10, 1, 56, 0xfc]);
-        assert_eq!((it.size, it.samples, it.rate, it.channels), (6 + 265, 960, 48000, 2));
+        assert_eq!((it.size, it.framing, it.samples, it.rate, it.channels), (6 + 265, 6, 960, 48000, 2));
     }
 
     #[test]

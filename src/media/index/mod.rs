@@ -20,6 +20,8 @@ mod tests;
 mod times;
 mod video;
 
+use headers::Parsed;
+
 pub use build::{build, sound};
 pub use format::{Scan, VideoFormat};
 pub use read::ElementaryReader;
@@ -187,13 +189,13 @@ pub struct AudioTrack {
     pub codec: AudioCodec,
     /// Of the first frame, in Hz; of AAC, that of the core (SBR may double it). 0 without frames.
     pub sample_rate: u32,
-    /// Of the first frame; 0 when its header does not tell.
+    /// Of the first frame, of Opus the most of any; 0 when its header does not tell.
     pub channels: u8,
     /// Samples of each channel in the first frame.
     pub samples_per_frame: u16,
     /// MPEG-4 audio object type of AAC (2 is LC), else 0.
     pub object_type: u8,
-    /// Set when a later frame has another rate, other channels or other framing.
+    /// Set when a later frame has another rate or other channels.
     pub changes: bool,
     /// How the first frame begins; zeros without frames.
     pub head: [u8; HEAD_KEPT],
@@ -209,6 +211,8 @@ pub struct AudioFrame {
     pub skip: u8,
     /// Elementary bytes, the frame's header included.
     pub size: u32,
+    /// Of them, bytes before what a decoder is given in a file: of ADTS, and of Opus its control header.
+    pub framing: u8,
     /// Samples of each channel.
     pub samples: u16,
 }
@@ -228,8 +232,18 @@ impl AccessUnit {
 }
 
 impl AudioTrack {
-    /// Bytes of framing before what a decoder is given in a file, in a frame of `size` bytes.
-    pub fn framing(&self, size: u32) -> u32 {
+    /// What of a frame goes to a decoder in a file: all but its framing.
+    pub fn bare<'a>(&self, frame: &'a [u8]) -> &'a [u8] {
+        let head = &frame[..frame.len().min(headers::HEAD_BYTES)];
+        let framing = match headers::parse(self.codec, head, None) {
+            Parsed::Frame(header) => usize::from(header.framing),
+            Parsed::More(_) | Parsed::Bad => 0,
+        };
+        frame.get(framing..).unwrap_or_default()
+    }
+
+    /// Bytes of framing that frames of `size` bytes have, but for those that say more than usual.
+    fn usual_framing(&self, size: u32) -> u8 {
         let bytes = match self.codec {
             // protection_absent (ISO/IEC 14496-3 §1.A.2.2.1): else a checksum follows.
             AudioCodec::AacAdts if self.head[1] & 1 == 1 => 7,
@@ -237,7 +251,7 @@ impl AudioTrack {
             AudioCodec::Opus => headers::opus_header(size),
             AudioCodec::AacLatm | AudioCodec::Mpeg { .. } | AudioCodec::Ac3 | AudioCodec::Eac3 => 0,
         };
-        bytes.min(size)
+        bytes.min(size).try_into().unwrap_or(u8::MAX)
     }
 }
 

@@ -270,13 +270,32 @@ prop_compose! {
     }
 }
 
+#[test]
+fn framing_is_taken_off() {
+    let bare = |codec, frame: &'static [u8]| {
+        let track = AudioTrack::of_frame(codec, frame);
+        track.map(|it| it.bare(frame))
+    };
+    for (frame, left) in [
+        (&[0x7f, 0xe0, 3, 0xfc, 2, 3][..], &[0xfc, 2, 3][..]),
+        (&[0x7f, 0xf0, 2, 0, 9, 0xfc, 2], &[0xfc, 2]),
+        (&[0x7f, 0xfc, 0xff, 1, 0, 9, 0, 9, 2, 7, 7, 0xfc], &[0xfc]),
+    ] {
+        assert_eq!(bare(AudioCodec::Opus, frame), Some(left));
+    }
+    assert_eq!(bare(AudioCodec::Opus, &[0x7f, 0xe0]), None);
+    let adts = &[0xff, 0xf1, 0x4c, 0x80, 1, 0x3f, 0xfc, 5, 6];
+    assert_eq!(bare(AudioCodec::AacAdts, adts), Some(&[5, 6][..]));
+    assert_eq!(bare(AudioCodec::Eac3, &[0x0b, 0x77, 0x02, 0x7f, 0x34, 0x86, 0, 0]).map(<[u8]>::len), Some(8));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
     fn encoding_and_decoding_is_nothing(
         mut list in prop::collection::vec(unit(), 0..40),
-        frames in prop::collection::vec((any::<i32>(), 0u64..1 << 32, 0u8..188, 0u32..1 << 30, any::<u16>()), 0..40),
+        frames in prop::collection::vec((any::<i32>(), 0u64..1 << 32, 0u8..188, 255u32..1 << 30, any::<u8>(), any::<u16>()), 0..40),
         pcr in prop::option::of(0u64..1 << 42), rate in any::<u32>(), sets in prop::collection::vec((0u8..3, any::<u8>(), prop::collection::vec(any::<u8>(), 0..9)), 0..4),
     ) {
         let mut video = track(&[]);
@@ -284,7 +303,7 @@ proptest! {
         video.units = list;
         video.sets = sets.into_iter().map(|(kind, id, bytes)| ParameterSet::new([SetKind::Video, SetKind::Sequence, SetKind::Picture][usize::from(kind)], id, bytes)).collect();
         video.states[0].sets = (0..video.sets.len() as u16).collect();
-        let frame = |(pts, offset, skip, size, samples)| AudioFrame { pts: i64::from(pts), offset, skip, size, samples };
+        let frame = |(pts, offset, skip, size, framing, samples)| AudioFrame { pts: i64::from(pts), offset, skip, size, framing, samples };
         let sound = AudioTrack {
             pid: SOUND, stream_type: 3, codec: AudioCodec::Mpeg { layer: 3 }, sample_rate: rate, channels: 2,
             samples_per_frame: 1152, object_type: 0, changes: true, head: [7; HEAD_KEPT],

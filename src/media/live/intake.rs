@@ -90,6 +90,10 @@ impl Intake {
         self.readers.iter().map(|it| it.track.clone()).collect()
     }
 
+    pub fn codec(&self, track: usize) -> Option<Codec> {
+        self.readers.get(track).map(|it| it.codec)
+    }
+
     /// Whether every track's decoder can be set up.
     pub fn is_known(&self) -> bool {
         self.readers.iter().all(|it| it.known)
@@ -98,6 +102,12 @@ impl Intake {
     /// Whether that of pictures can.
     pub fn knows_video(&self) -> bool {
         self.readers.first().is_some_and(|it| it.known)
+    }
+
+    /// Whether sound that is not known yet came while the source was opened, so that libav knows how it sounds.
+    pub fn is_heard(&self) -> bool {
+        let unknown = |it: &&Reader| !it.known && it.track.kind == TrackKind::Audio;
+        self.readers.iter().find(unknown).is_some_and(|it| it.stream.sample_rate > 0)
     }
 
     pub fn take(&mut self, packet: &Packet) -> Taken {

@@ -2,6 +2,7 @@
 
 pub mod aac;
 pub mod intake;
+pub mod silence;
 pub mod still;
 mod stored;
 mod transport;

@@ -123,6 +123,19 @@ fn descriptor(tag: u8, content: &[u8]) -> Vec<u8> {
 }
 
 impl SoundEntry {
+    /// Bits of a sample: 16 for what is not stored sample by sample; of FLAC, what its STREAMINFO has (FLAC in ISOBMFF §3.3.1).
+    fn sample_bits(&self) -> u16 {
+        const INFO: usize = 8;
+        match &self.coding {
+            SoundCoding::Boxed { kind: [b'd', b'f', b'L', b'a'], record, .. } => {
+                // One less, in five bits behind the sizes, the rate and the channels (RFC 9639 §8.2).
+                let at = |place: usize| record.get(INFO + place).copied().map(u16::from);
+                at(12).zip(at(13)).map_or(16, |(high, low)| ((high & 1) << 4 | low >> 4) + 1)
+            }
+            _ => 16,
+        }
+    }
+
     fn write(&self, out: &mut Boxes) {
         let kind = match &self.coding {
             SoundCoding::Mpeg4 { .. } => b"mp4a",
@@ -133,7 +146,7 @@ impl SoundEntry {
             out.u16(1); // data_reference_index
             out.zeros(8);
             out.u16(self.channels);
-            out.u16(16);
+            out.u16(self.sample_bits());
             out.u32(0);
             // Rates above 16 bits are told by the codec.
             out.u16(u16::try_from(self.rate).unwrap_or(0));

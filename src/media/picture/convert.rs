@@ -92,3 +92,62 @@ fn copy_rows<'a, R: Iterator<Item = &'a u8>>(
         to.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// By the definition: BT.601, BT.709 and BT.2020 with constant coefficients (ITU-R BT.709-6 §3, BT.2020-2 table 4).
+    fn defined(yuv: [u8; 3], (red, blue): (f64, f64), full_range: bool) -> [f64; 3] {
+        let (black, luma, chroma) = if full_range { (0.0, 255.0, 255.0) } else { (16.0, 219.0, 224.0) };
+        let y = (f64::from(yuv[0]) - black) / luma;
+        let [u, v] = [yuv[1], yuv[2]].map(|it| (f64::from(it) - 128.0) / chroma);
+        let (r, b) = (y + 2.0 * (1.0 - red) * v, y + 2.0 * (1.0 - blue) * u);
+        let g = (y - red * r - blue * b) / (1.0 - red - blue);
+        [r, g, b].map(|it| (it * 255.0).clamp(0.0, 255.0))
+    }
+
+    #[test]
+    fn every_matrix_is_within_two_levels_of_its_definition() {
+        let formats = ["yuv420p", "yuv422p", "yuv444p", "nv12", "yuv420p10le", "yuv422p10le"];
+        for (name, matrix, shares) in
+            [("BT.601", 6, (0.299, 0.114)), ("BT.709", 1, (0.2126, 0.0722)), ("BT.2020", 9, (0.2627, 0.0593))]
+        {
+            for (format, full_range) in formats.into_iter().flat_map(|it| [(it, false), (it, true)]) {
+                let mut worst = 0f64;
+                for step in 0..200usize {
+                    let yuv =
+                        [16 + step * 37 % 220, 16 + step * 91 % 225, 16 + step * 53 % 225].map(|it| it as u8);
+                    let pixel_format = PixelFormat::named(format).unwrap();
+                    let mut frame = FrameMut::picture(pixel_format, 16, 16).unwrap();
+                    let planes = if format == "nv12" { 2 } else { 3 };
+                    for plane in 0..planes {
+                        let bytes = frame.plane_mut(plane).0;
+                        match format {
+                            "nv12" if plane == 1 => {
+                                bytes.chunks_exact_mut(2).for_each(|it| it.copy_from_slice(&yuv[1..]));
+                            }
+                            "nv12" | "yuv420p" | "yuv422p" | "yuv444p" => bytes.fill(yuv[plane]),
+                            _ => {
+                                let value = u16::from(yuv[plane]) << 2;
+                                bytes
+                                    .chunks_exact_mut(2)
+                                    .for_each(|it| it.copy_from_slice(&value.to_le_bytes()));
+                            }
+                        }
+                    }
+                    frame.set_colour(if full_range { 2 } else { 1 }, 1, 1, matrix);
+                    let pixels = to_rgb(&frame.freeze()).unwrap();
+                    // Ten bits of full range end at 1023, which is not four times 255.
+                    let scale = if full_range && format.contains("10") { 1020.0 / 1023.0 } else { 1.0 };
+                    let wanted = defined(yuv, shares, full_range);
+                    for (got, want) in pixels[(8 * 16 + 8) * 3..].iter().zip(wanted) {
+                        let slack = (1.0 - scale) * 255.0;
+                        worst = worst.max((f64::from(*got) - want).abs() - slack);
+                    }
+                }
+                assert!(worst <= 2.0, "{name}, {format}, full range {full_range}: {worst} levels");
+            }
+        }
+    }
+}

@@ -13,9 +13,9 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::Xxh3;
 
 /// Tells one content from another: 128 bits of its segment's identity.
-pub(super) type Id = u128;
+pub(in crate::render) type Id = u128;
 
-pub(super) fn id(of: impl Hash) -> Id {
+pub(in crate::render) fn id(of: impl Hash) -> Id {
     struct Wide(Xxh3);
     impl Hasher for Wide {
         fn finish(&self) -> u64 {
@@ -28,6 +28,11 @@ pub(super) fn id(of: impl Hash) -> Id {
     let mut hasher = Wide(Xxh3::new());
     of.hash(&mut hasher);
     hasher.0.digest128()
+}
+
+/// What tells some segments from others, for an [`id`].
+pub(in crate::render) fn names_of(segments: &[Segment]) -> Vec<(Timestamp, &str)> {
+    segments.iter().map(|it| (it.start(), it.name())).collect()
 }
 
 /// A coded picture of a segment.

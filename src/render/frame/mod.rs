@@ -17,9 +17,9 @@ use crate::media::Clip;
 use crate::media::frame::{Still, extract};
 use crate::media::picture::{PictureFormat, Raster, draw};
 use crate::pool::Lane;
-use bytes::Bytes;
 use decode::gop_of;
-use find::{Found, Id, Indexes, id};
+use find::{Found, Indexes};
+pub(in crate::render) use find::{Id, id, names_of};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -94,21 +94,19 @@ impl Render {
 
     /// The finished picture: as it was made before, or decoded and drawn on the interactive lane.
     pub async fn frame(&self, source: FrameSource) -> Result<Made> {
-        if let Some(bytes) = self.pictures.made.get(&source.tag) {
+        if let Some(made) = self.pictures.made(source.tag) {
             self.metrics.frame_reads.with_label_values(&["made"]).inc();
-            return Ok(source.answer(bytes));
+            return Ok(made);
         }
-        let (wish, format, tag) = (source.wish, source.format, source.tag);
         let render = self.clone();
-        let bytes = self
-            .with_picture(source.found.clone(), move |still| {
-                let bytes = Bytes::from(draw(&still.frame, still.rotation, &wish.look, format)?);
-                render.metrics.media_encoded.with_label_values(&["frame"]).inc();
-                render.pictures.keep_made(tag, bytes.clone());
-                Ok(bytes)
-            })
-            .await?;
-        Ok(source.answer(bytes))
+        self.with_picture(source.found.clone(), move |still| {
+            let bytes = draw(&still.frame, still.rotation, &source.wish.look, source.format)?;
+            render.metrics.media_encoded.with_label_values(&["frame"]).inc();
+            let made = Made { bytes: bytes.into(), tag: source.tag(), gzipped: false };
+            render.pictures.keep_made(source.tag, made.clone());
+            Ok(made)
+        })
+        .await
     }
 
     /// The frame as pixels, for who puts it together with others.
@@ -187,10 +185,4 @@ pub fn of_file(
     let picture = extract(None, &clip, wish.at, token)?;
     let format = format.with(wish.quality, defaults);
     Ok(Made::new(draw(&picture.frame, picture.rotation, &wish.look, format)?))
-}
-
-impl FrameSource {
-    fn answer(&self, bytes: Bytes) -> Made {
-        Made { bytes, tag: self.tag(), gzipped: false }
-    }
 }

@@ -5,8 +5,8 @@ use crate::base::metrics::Metrics;
 use crate::config;
 use crate::media::frame::Still;
 use crate::media::gop::GopDecoder;
+use crate::render::bytes::Made;
 use crate::render::index::SegmentIndex;
-use bytes::Bytes;
 use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 use quick_cache::{OptionsBuilder, Weighter};
@@ -64,10 +64,10 @@ impl Drop for Waiting {
 #[derive(Clone)]
 pub(super) struct ByBytes;
 
-impl<K> Weighter<K, Bytes> for ByBytes {
-    fn weight(&self, _: &K, bytes: &Bytes) -> u64 {
+impl<K> Weighter<K, Made> for ByBytes {
+    fn weight(&self, _: &K, made: &Made) -> u64 {
         // The entry itself has a size too.
-        bytes.len() as u64 + 256
+        made.bytes.len() as u64 + 320
     }
 }
 
@@ -93,8 +93,8 @@ const GOPS: usize = 256;
 
 /// What is kept for frames.
 pub struct Pictures {
-    /// By what they are of and how they are drawn.
-    pub(super) made: Cache<Id, Bytes, ByBytes>,
+    /// Finished answers, by what they are of and how they are drawn.
+    made: Cache<Id, Made, ByBytes>,
     pub(super) decoded: Cache<PictureKey, Arc<Still>, ByBytes>,
     pub(super) indexes: Cache<Id, Arc<SegmentIndex>, ByBytes>,
     /// The one asked for last is the last.
@@ -104,6 +104,10 @@ pub struct Pictures {
     metrics: Metrics,
 }
 
+/// The part of a cache that what was asked for again may hold against what is new. The cache's own default leaves 3 % to what
+/// is new, which is less than the pictures beside one that were decoded with it.
+const ASKED_AGAIN: f64 = 0.5;
+
 /// One shard: pictures are large, and a part of the bound would be too small for some.
 fn bounded<K: Hash + Eq, V: Clone>(bytes: u64, each: u64) -> Cache<K, V, ByBytes>
 where
@@ -111,7 +115,7 @@ where
 {
     let items = (bytes / each).clamp(16, 100_000) as usize;
     let mut options = OptionsBuilder::new();
-    options.shards(1).weight_capacity(bytes).estimated_items_capacity(items);
+    options.shards(1).weight_capacity(bytes).estimated_items_capacity(items).hot_allocation(ASKED_AGAIN);
     match options.build() {
         Ok(options) => Cache::with_options(options, ByBytes, Default::default(), Default::default()),
         // Only when a number is left out, and none is.
@@ -158,8 +162,13 @@ impl Pictures {
         self.metrics.frame_bytes_decoded.set(self.decoded.weight() as i64);
     }
 
-    pub(super) fn keep_made(&self, tag: Id, bytes: Bytes) {
-        self.made.insert(tag, bytes);
+    /// A finished answer that is kept.
+    pub(in crate::render) fn made(&self, of: Id) -> Option<Made> {
+        self.made.get(&of)
+    }
+
+    pub(in crate::render) fn keep_made(&self, of: Id, made: Made) {
+        self.made.insert(of, made);
         self.metrics.frame_bytes_made.set(self.made.weight() as i64);
     }
 
@@ -219,6 +228,21 @@ mod tests {
         drop(held);
         assert!(warm(begin + Duration::from_secs(60)).is_empty());
         assert!(pictures.gops.lock().is_empty());
+    }
+
+    #[test]
+    fn what_is_new_stays_a_while_in_a_cache_that_is_full() {
+        let cache: Cache<Id, Made, ByBytes> = bounded(32 << 20, 64 << 10);
+        let made =
+            |number: u8| Made { bytes: vec![number; 1 << 20].into(), tag: String::new(), gzipped: false };
+        for number in 0..200u8 {
+            cache.insert(Id::from(number), made(number));
+            assert!(cache.weight() <= 32 << 20);
+            // Of the last, a third of what it holds.
+            for last in number.saturating_sub(9)..=number {
+                assert!(cache.peek(&Id::from(last)).is_some(), "{last} is gone after {number}");
+            }
+        }
     }
 
     #[test]

@@ -151,6 +151,10 @@ impl Composer<'_> {
             let range = &mut self.score.drawn[number];
             range.reach = wanted;
             let indexes = range.indexes(self.render, holes, self.token)?;
+            let altered = range.segments.iter().zip(&indexes).filter(|(_, index)| index.altered);
+            for (segment, _) in altered.filter(|(it, _)| range.touches(it)) {
+                self.receipt.altered(segment);
+            }
             let mut runs = Vec::new();
             let all = range.sources(0..indexes.len(), &indexes);
             for run in range.runs() {

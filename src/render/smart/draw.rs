@@ -7,7 +7,7 @@ use crate::media::cut::edge::Elementary;
 use crate::media::cut::plan::{self, Place, Source, Streak};
 use crate::media::index::{ElementaryReader, FrameIndex};
 use crate::media::ts::ProgramFacts;
-use crate::render::index::SegmentIndex;
+use crate::render::index::{SegmentIndex, unreadable};
 use crate::render::{Parts, clips};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -67,10 +67,8 @@ impl Drawn {
         for batch in all.chunks(BATCH) {
             let indexes = render.indexes(batch, hold, token)?;
             for ((segment, index), joined) in batch.iter().zip(indexes).zip(&mut joined) {
-                let pictures =
-                    |it: &SegmentIndex| it.index.video.as_ref().is_some_and(|track| !track.units.is_empty());
-                let fault = match index {
-                    Ok(index) if pictures(&index) => {
+                let fault = match index.map(|index| (render.harm(segment, &index), index)) {
+                    Ok((None, index)) => {
                         let joined = joined && !lost;
                         kept.push(index, segment, joined);
                         self.segments.push(segment.clone());
@@ -78,16 +76,12 @@ impl Drawn {
                         lost = false;
                         continue;
                     }
-                    Ok(_) => Error::damaged("it holds no picture"),
-                    Err(error) => error,
+                    Ok((Some(error), _)) | Err(error) => error,
                 };
                 lost = true;
                 // Those beside the span only lend to it.
-                let inside = segment.start() < self.span.end && segment.end() > self.span.start;
-                if inside && first.is_none() {
-                    let detail =
-                        format!("the segment of {} cannot be read: {}", segment.start(), fault.detail);
-                    first = Some(Error { detail, ..fault });
+                if self.touches(segment) && first.is_none() {
+                    first = Some(unreadable(segment, fault));
                 }
             }
         }
@@ -95,6 +89,11 @@ impl Drawn {
             Some(error) if holes == Holes::Refuse || kept.indexes.is_empty() => Err(error),
             _ => Ok(kept.indexes),
         }
+    }
+
+    /// Whether a segment has some of the range, and is not only beside it.
+    pub fn touches(&self, segment: &Segment) -> bool {
+        segment.start() < self.span.end && segment.end() > self.span.start
     }
 
     /// The segments between holes.

@@ -7,7 +7,7 @@ use crate::base::{Error, Result};
 use crate::media::cut::plan::{RangePlan, refuse};
 use crate::media::cut::sound::Sound;
 use crate::media::index::{
-    AudioTrack, ElementaryReader, FrameIndex, ParameterSet, UnitClass, VideoCodec, VideoFormat,
+    AudioCodec, AudioTrack, ElementaryReader, FrameIndex, ParameterSet, UnitClass, VideoCodec, VideoFormat,
 };
 use crate::media::nal::StartCodes;
 use crate::media::nal::prefixed::{self, Role, Sizes};
@@ -217,8 +217,7 @@ impl Movie {
                 continue;
             };
             let track = self.sounds.get(number).ok_or_else(gone)?;
-            let framing = track.framing(sample.bytes.len() as u32) as usize;
-            let bytes = sample.bytes[framing..].to_vec();
+            let bytes = track.bare(&sample.bytes).to_vec();
             let sizes = Sizes { payload: bytes.len() as u32, sets: 0 };
             self.held += bytes.len() as u64;
             let entry = Entry {
@@ -284,7 +283,9 @@ impl Movie {
 }
 
 fn without_frames(track: &AudioTrack) -> AudioTrack {
-    AudioTrack { frames: Vec::new(), ..*track }
+    // What Opus has in one channel is heard from both of two; what follows may have two.
+    let channels = if track.codec == AudioCodec::Opus { 2 } else { track.channels };
+    AudioTrack { frames: Vec::new(), channels, ..*track }
 }
 
 fn gone() -> Error {
@@ -327,7 +328,7 @@ impl Whence {
             for number in sound.frames.clone() {
                 let frame = track.frames.get(number).ok_or_else(gone)?;
                 let at = frame.pts + self.shift;
-                let sizes = Sizes { payload: frame.size - track.framing(frame.size), sets: 0 };
+                let sizes = Sizes { payload: frame.size.saturating_sub(frame.framing.into()), sets: 0 };
                 let entry = Entry {
                     track: sound.track as u8 + 1,
                     key: true,
@@ -377,7 +378,7 @@ impl<'a> SampleReader<'a> {
                 let frame = track.frames.get(number).ok_or_else(gone)?;
                 self.scratch.clear();
                 ElementaryReader::new(self.segment, track.pid).read(frame.extent(), &mut self.scratch)?;
-                out.extend_from_slice(&self.scratch[track.framing(frame.size) as usize..]);
+                out.extend_from_slice(track.bare(&self.scratch));
             }
         }
         if out.len() - from == entry.size(self.in_band) as usize { Ok(()) } else { Err(changed()) }

@@ -2,6 +2,7 @@
 
 use super::FIRST_AT;
 use super::draw::Drawn;
+use crate::archive::Segment;
 use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Span, Timestamp};
 use crate::media::cut::plan::{Piece, Place, RangePlan, Source};
@@ -21,6 +22,11 @@ pub struct Receipt {
     /// Joins that hold by the word of the source's encoder alone, and are proved by decoding when the cut is made: where
     /// one does not hold, more is encoded.
     pub doubtful_joins: u64,
+    /// Segments inside the ranges whose bytes are not those their names tell the hash of, and the first names of them:
+    /// pictures taken over from them may be damaged.
+    pub altered_segments: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub altered: Vec<String>,
     /// Seconds.
     pub duration: f64,
     pub container: &'static str,
@@ -62,6 +68,9 @@ pub struct Cost {
 /// 0.74 s and 0.87 s. Other machines, codecs and presets differ, mostly by less than a factor of three.
 const DECODING: f64 = 2.7e-9;
 const ENCODING: f64 = 3.1e-9;
+
+/// Altered segments that are named.
+const NAMED: usize = 100;
 
 /// Bytes of a transport stream beside a byte of what it carries, with packets that are not full.
 const OVERHEAD: f64 = 1.06;
@@ -155,6 +164,14 @@ impl Receipt {
         };
         let (container, content_type) = names(container);
         Self { policy, container, content_type, ..Self::default() }
+    }
+
+    /// A segment that is not what its name says.
+    pub(super) fn altered(&mut self, segment: &Segment) {
+        self.altered_segments += 1;
+        if self.altered.len() < NAMED {
+            self.altered.push(segment.name().to_owned());
+        }
     }
 
     /// The same pictures, all of them encoded into another container.

@@ -10,6 +10,7 @@ pub use contact::ContactWish;
 pub use texts::TextKind;
 
 use super::bytes::Made;
+use super::frame::{Id, id, names_of};
 use super::{Parts, Render, within};
 use crate::archive::{Item, Segment, SegmentKind, Selection};
 use crate::base::{Channel, Kind, Quality, Result, Span, Timestamp, Token};
@@ -44,6 +45,8 @@ pub struct SheetSource {
     interval: i64,
     /// Whether the answer will be the same for ever.
     pub settled: bool,
+    /// What it is drawn from and how, in short.
+    of: Id,
 }
 
 impl Render {
@@ -62,13 +65,20 @@ impl Render {
             let selection = archive.select(&channel, &quality, span)?;
             let settled =
                 selection.is_unbroken() && selection.segments().all(|it| it.kind() == SegmentKind::Full);
-            Ok(SheetSource { channel, quality, span, selection, wish, interval, settled })
+            let names = tiles::segments(&selection);
+            let of = id(("sheet", &channel, &quality, span, wish, names_of(&names)));
+            Ok(SheetSource { channel, quality, span, selection, wish, interval, settled, of })
         })
         .await
     }
 
-    /// Draws a sheet on the interactive lane. Where nothing is known of a tile's time, it is marked.
+    /// Draws a sheet on the interactive lane, or gives the one drawn before where it will be the same for ever. Where nothing
+    /// is known of a tile's time, it is marked.
     pub async fn sheet(&self, source: SheetSource, format: SheetFormat) -> Result<Made> {
+        let kept = source.settled.then(|| id((source.of, format)));
+        if let Some(made) = kept.and_then(|it| self.pictures.made(it)) {
+            return Ok(made);
+        }
         let render = self.clone();
         let deadline = self.config.storyboard.deadline.0;
         let task = move |token: &Token| {
@@ -84,12 +94,16 @@ impl Render {
             render.draw(&mut sheet, &segments, &picks, grid, &token)?;
             render.encode(&sheet, format.picture(QUALITY))
         };
-        self.pool.submit(Lane::Interactive, &self.stop, task)?.await
+        let made = self.pool.submit(Lane::Interactive, &self.stop, task)?.await?;
+        if let Some(of) = kept {
+            self.pictures.keep_made(of, made.clone());
+        }
+        Ok(made)
     }
 }
 
 /// What sheets are encoded as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SheetFormat {
     Jpeg,
     Png,

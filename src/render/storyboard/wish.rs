@@ -26,7 +26,7 @@ const MIN_INTERVAL: i64 = SECOND;
 const MAX_INTERVAL: i64 = HOUR;
 
 /// Which clock a text counts by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Counting {
     /// The player's of the playlist of the same range.
     #[default]
@@ -36,7 +36,7 @@ pub enum Counting {
 }
 
 /// What is wanted; what is left out follows from the pictures or the range.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Wish {
     pub width: u32,
     pub height: Option<u32>,

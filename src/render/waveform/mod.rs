@@ -8,6 +8,7 @@ pub mod wish;
 pub use file::of_file;
 
 use super::bytes::Made;
+use super::frame::{Id, id, names_of};
 use super::peaks::{Sounds, view};
 use super::{Render, select, within};
 use crate::archive::{Segment, SegmentKind, Selection};
@@ -35,6 +36,10 @@ const DECODED_AT_ONCE: usize = 24;
 /// Segments looked into for the rate and the channels; where none of them has sound, it is reckoned with [`USUAL`].
 const LOOKED_INTO: usize = 32;
 
+/// The longest answer that is kept, in bytes: longer ones are copied from what is kept of segments, and would put out hundreds
+/// of frames.
+const LONGEST_KEPT: usize = 1 << 20;
+
 /// Rate and channels.
 const USUAL: (u32, u8) = (48_000, 1);
 
@@ -52,6 +57,8 @@ pub struct WaveformSource {
     segments: Vec<Segment>,
     /// Whether the answer will be the same for ever: whole segments without a hole.
     pub settled: bool,
+    /// What it is drawn from and how, in short.
+    of: Id,
 }
 
 /// What is drawn on.
@@ -91,7 +98,7 @@ struct Cold {
 
 enum Begun {
     Done(Made),
-    Cold(Cold),
+    Cold(Arc<Cold>),
 }
 
 impl Render {
@@ -122,20 +129,35 @@ impl Render {
             let around = Span::new(span.start + -MARGIN, span.end + (MARGIN + beyond));
             let around = archive.select(&channel, &quality, around)?;
             let settled = is_settled(&around);
-            Ok(WaveformSource { span, wish, segments: around.segments().cloned().collect(), settled })
+            let segments: Vec<_> = around.segments().cloned().collect();
+            let of = id(("waveform", &channel, &quality, span, format!("{wish:?}"), names_of(&segments)));
+            Ok(WaveformSource { span, wish, segments, settled, of })
         })
         .await
     }
 
-    /// Draws. What is kept of the segments is read; the sound of the others is decoded first, as many segments at a time
-    /// as the lane has seats.
+    /// Draws, or gives what was drawn before where that will be the same for ever.
     pub async fn waveform(&self, source: WaveformSource) -> Result<Made> {
+        let kept = source.settled.then_some(source.of);
+        if let Some(made) = kept.and_then(|it| self.pictures.made(it)) {
+            return Ok(made);
+        }
+        let made = self.draw_waveform(source).await?;
+        if let Some(of) = kept.filter(|_| made.bytes.len() <= LONGEST_KEPT) {
+            self.pictures.keep_made(of, made.clone());
+        }
+        Ok(made)
+    }
+
+    /// What is kept of the segments is read; the sound of the others is decoded first, as many segments at a time as the lane
+    /// has seats.
+    async fn draw_waveform(&self, source: WaveformSource) -> Result<Made> {
         let token = self.stop.child_with_deadline(self.config.waveform.deadline.0);
         let render = self.clone();
         let begin = move |token: &Token| begin(&render, source, token);
         let cold = match self.pool.submit(Lane::Interactive, &token, begin)?.await? {
             Begun::Done(made) => return Ok(made),
-            Begun::Cold(cold) => Arc::new(cold),
+            Begun::Cold(cold) => cold,
         };
         let (render, shared) = (self.clone(), Arc::clone(&cold));
         let work = move |task: usize, token: &Token| shared.decode(&render, task, token);
@@ -216,7 +238,7 @@ fn begin(render: &Render, mut source: WaveformSource, token: &Token) -> Result<B
         return finish(&source, &canvas).map(Begun::Done);
     }
     let tasks = tasks(&missing);
-    Ok(Begun::Cold(Cold { source, part, canvas: Mutex::new(canvas), tasks }))
+    Ok(Begun::Cold(Arc::new(Cold { source, part, canvas: Mutex::new(canvas), tasks })))
 }
 
 /// Places in rows of neighbours, so that a decoder's run-in is at hand.

@@ -40,7 +40,7 @@ pub fn compare(entry: &Entry, answer: &Answer, archive: &Archive) -> Vec<Differe
     }
     if (200..300).contains(&entry.status) && entry.method != "OPTIONS" {
         content_type(entry, answer, &mut found);
-        if entry.method == "GET" {
+        if entry.method == "GET" || entry.group == "thumbnail" {
             body(entry, answer, archive, &mut found);
         }
     }
@@ -93,7 +93,7 @@ fn content_type(entry: &Entry, answer: &Answer, found: &mut Vec<Difference>) {
         "files" | "chat" | "extras" => &["application/json"],
         "master" | "media" => &["application/vnd.apple.mpegurl"],
         "cut" if path.ends_with(".ts") => &["video/mp2t", "video/webm"],
-        "frame" | "waveform" => &["image/png"],
+        "frame" | "thumbnail" | "waveform" => &["image/png"],
         "segments" if path.ends_with(".ts") => &["video/mp2t"],
         "segments" if path.ends_with(".png") => &["image/png"],
         "segments" if path.ends_with(".json") => &["application/json"],
@@ -140,7 +140,7 @@ fn body(entry: &Entry, answer: &Answer, archive: &Archive, found: &mut Vec<Diffe
             }
         }
         "media" => media(entry, &bytes, archive, found),
-        "frame" | "waveform" => match &entry.png {
+        "frame" | "thumbnail" | "waveform" => match &entry.png {
             Some(there) => match size_of_png(&bytes) {
                 Some(size) if size == (there.width, there.height) => {}
                 size => found.push(differs(

@@ -1,5 +1,6 @@
 //! The record: one JSON object a line, a request and the answer an earlier server gave to it.
 
+use base64::Engine as _;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,8 @@ pub struct Entry {
     pub http10: bool,
     pub request_headers: BTreeMap<String, String>,
     pub request_body: Option<String>,
+    /// The same where it is no text, in base64.
+    pub request_body_b64: Option<String>,
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub complete: bool,
@@ -31,8 +34,15 @@ pub struct Picture {
     pub height: u32,
 }
 
-/// Groups of routes that this server does not have yet.
-pub const LATER: &[&str] = &["thumbnail"];
+impl Entry {
+    /// What was sent with the request.
+    pub fn sent(&self) -> Vec<u8> {
+        match &self.request_body_b64 {
+            Some(text) => base64::engine::general_purpose::STANDARD.decode(text).expect("a body in base64"),
+            None => self.request_body.clone().unwrap_or_default().into_bytes(),
+        }
+    }
+}
 
 pub fn read(file: &Path) -> Vec<Entry> {
     let text = std::fs::read_to_string(file).expect("the record is readable");
@@ -72,7 +82,7 @@ pub fn about(target: &str) -> (Option<String>, Option<String>) {
     match route {
         "files" | "segments" | "generate_videos" => (first.map(str::to_owned), second.map(str::to_owned)),
         "extras" => (first.map(str::to_owned), None),
-        "playlist" | "cut" | "frame" | "waveform" => match (first, second) {
+        "playlist" | "cut" | "frame" | "thumbnail" | "waveform" => match (first, second) {
             (Some(channel), Some(quality)) => (Some(channel.to_owned()), Some(bare(quality))),
             (Some(channel), None) => (Some(bare(channel)), None),
             _ => (None, None),

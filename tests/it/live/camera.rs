@@ -25,7 +25,19 @@ pub struct Reel {
 impl Reel {
     /// `frames` pictures, 25 a second, a keyframe every `gop`.
     pub fn make(width: usize, height: usize, frames: u64, gop: u64, hevc: bool) -> Self {
-        let bytes = transport(width, height, frames, gop, 0, hevc);
+        Self::with_b_frames(width, height, frames, gop, 0, hevc)
+    }
+
+    /// The same, some of them shown in another order than they are sent.
+    pub fn with_b_frames(
+        width: usize,
+        height: usize,
+        frames: u64,
+        gop: u64,
+        b_frames: usize,
+        hevc: bool,
+    ) -> Self {
+        let bytes = transport(width, height, frames, gop, b_frames, hevc);
         let input = Input { reader: Box::new(Cursor::new(bytes)), format: Some("mpegts"), probe: true };
         let mut source = Demuxer::open(input, &Token::root()).expect("a source");
         let mut intake = Intake::new(&source, false).expect("pictures");
@@ -68,8 +80,8 @@ impl Reel {
     }
 }
 
-/// An MPEG transport stream of made-up pictures and silence with clicks.
-pub fn transport(width: usize, height: usize, frames: u64, gop: u64, b_frames: usize, hevc: bool) -> Vec<u8> {
+/// Made-up pictures and silence with clicks.
+pub fn recipe(width: usize, height: usize, frames: u64, gop: u64, b_frames: usize, hevc: bool) -> Recipe {
     let mut coder = Coder::x264("ultrafast", 30, gop, b_frames);
     if hevc {
         coder.name = "libx265".into();
@@ -78,7 +90,7 @@ pub fn transport(width: usize, height: usize, frames: u64, gop: u64, b_frames: u
                 .map(|(key, value)| (key.to_owned(), value.to_owned()))
                 .to_vec();
     }
-    let recipe = Recipe {
+    Recipe {
         start: Timestamp::from_micros(0),
         first_second: 10,
         frames,
@@ -88,7 +100,12 @@ pub fn transport(width: usize, height: usize, frames: u64, gop: u64, b_frames: u
         picture: Picture { width, height, format: "yuv420p".into(), full_range: false, interlaced: None },
         coder,
         sound: Sound { codec: "aac".into(), bit_rate: 64_000, voice: Voice::Clicks },
-    };
+    }
+}
+
+/// The same as an MPEG transport stream.
+pub fn transport(width: usize, height: usize, frames: u64, gop: u64, b_frames: usize, hevc: bool) -> Vec<u8> {
+    let recipe = recipe(width, height, frames, gop, b_frames, hevc);
     let mut bytes = Vec::new();
     segments(&recipe, &Token::root(), |segment| {
         bytes.extend(segment.bytes);
@@ -344,7 +361,11 @@ impl<'a> Session<'a> {
         let reel = &self.shared.reel;
         let then = self.manner.then.clone();
         let reels = std::iter::once(reel).chain(then.as_ref());
-        let pictures: Vec<&Vec<Vec<u8>>> = reels.flat_map(|it| it.pictures.iter().map(|it| &it.1)).collect();
+        let mut pictures: Vec<(usize, &(i64, Vec<Vec<u8>>))> = Vec::new();
+        for reel in reels {
+            let begins = pictures.len();
+            pictures.extend(reel.pictures.iter().map(|it| (begins, it)));
+        }
         for number in 0.. {
             if self.shared.stopping.load(Ordering::Acquire) || self.manner.cut == Some(number) {
                 return Ok(());
@@ -352,15 +373,18 @@ impl<'a> Session<'a> {
             if self.manner.hole == Hole::After(number) {
                 return self.silence(reader);
             }
-            let mut ticks = number as i64 * reel.step;
+            // Reels follow each other at the pace of their pictures, each of which is shown when it is.
+            let place = number % pictures.len();
+            let (begins, (shown, units)) = pictures[place];
+            let mut ticks = (number - place + begins) as i64 * reel.step + shown;
+            let wall = ticks * 100 / 9;
             if let Some((_, by)) = self.manner.jump.filter(|(from, _)| number >= *from) {
                 ticks += by;
             }
             let time = self.manner.first.wrapping_add(ticks as u32);
             if let Some(clock) = self.manner.clock.filter(|_| number % 25 == 0) {
-                self.report(clock + number as i64 * 40_000, time)?;
+                self.report(clock + wall, time)?;
             }
-            let units = pictures[number % pictures.len()];
             for (at, unit) in units.iter().enumerate() {
                 self.unit(unit, time, at + 1 == units.len())?;
             }

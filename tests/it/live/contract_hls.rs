@@ -130,7 +130,7 @@ fn line_39_a_source_that_gives_nothing_and_ends_is_told_so() {
     feeder.begin(&H264, "start");
     let answer = get(&server, &feeder, "media.m3u8");
     assert_eq!((answer.status, answer.code().as_str()), (503, "no-media"), "it may still come");
-    feeder.stream.ring.end();
+    feeder.stream.ring.end("reset");
     let answer = get(&server, &feeder, "media.m3u8");
     assert_eq!((answer.status, answer.code().as_str()), (404, "no-media"));
 }
@@ -148,7 +148,7 @@ fn line_41_segments_that_are_no_longer_told_of_are_kept_for_a_while() {
     let feeder = Feeder::new(&server, "cam");
     feeder.begin(&H264, "start");
     feeder.send(&H264, 0.0, 0.6, 0, |_| true);
-    playlist(&server, &feeder, "");
+    playlist(&server, &feeder, "?_HLS_msn=0&_HLS_part=0");
     feeder.send(&H264, 0.6, 19.0, 0, |_| true);
     let told = reach(&server, &feeder, 17);
     let complete = told.segments.iter().filter(|it| it.uri.is_some()).count();

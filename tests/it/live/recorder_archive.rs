@@ -65,7 +65,7 @@ fn segments_are_named_by_what_is_in_them_and_gaps_by_their_cause() {
     let other = moviola::base::StreamId::new("other").expect("a name");
     let taken = desk.set(&other, &ring, Some(target.clone()), None).expect_err("one at a time");
     assert_eq!(taken.code, "target-taken");
-    ring.end();
+    ring.end("reset");
     recorded(&desk, 5);
     // Four seconds later the source is back, with times of its own.
     feed.epoch(&ring, "reconnect");
@@ -315,16 +315,13 @@ fn what_mpeg_ts_cannot_carry_is_refused_and_said() {
     let feed = &*PLAIN;
     desk.set(&stream(), &ring, Some(target.clone()), None).expect("a recording");
     let mut tracks = feed.tracks.clone();
-    (tracks[1].codec, tracks[1].name) = (Codec::Mulaw, "pcm_mulaw".into());
+    (tracks[1].codec, tracks[1].name) = (Codec::Flac, "flac".into());
     ring.begin(tracks, "start");
     feed.push(&ring, 0.0, 5.0);
     until(|| desk.status(&stream()).is_some_and(|it| it.1.state == State::Refused));
     let (_, status) = desk.status(&stream()).expect("a recording");
     assert_eq!(status.cause, Some("record-refused"));
-    assert_eq!(
-        status.detail.as_deref(),
-        Some("track 1 cannot be recorded: MPEG-TS does not carry pcm_mulaw")
-    );
+    assert_eq!(status.detail.as_deref(), Some("track 1 cannot be recorded: MPEG-TS does not carry flac"));
     assert_eq!(status.segments, 0);
     // Without that track it is recorded.
     let tracks: Vec<Track> = feed.tracks.iter().filter(|it| it.kind == TrackKind::Video).cloned().collect();

@@ -2,7 +2,7 @@
 
 use super::kinds;
 use super::source::{Ranges, Source};
-use super::{Cutter, Gops, Made, Matrix, Spans};
+use super::{Cutter, Gops, Made, Matrix, Spans, is_full};
 use crate::client::Server;
 use crate::judge;
 use moviola::base::Timestamp;
@@ -100,6 +100,28 @@ kinds! {
     movies_ac3: kinds::with_sound(kinds::h264_closed(), "ac3"), Closed;
     movies_eac3: kinds::with_sound(kinds::h264_closed(), "eac3"), Closed;
     movies_mp3: kinds::with_sound(kinds::h264_closed(), "libmp3lame"), Closed;
+}
+
+macro_rules! sounds {
+    ($($name:ident: $codec:literal;)*) => {$(
+        /// A row of full runs alone: what other sounds share is seen by the rows of movies.
+        #[test]
+        fn $name() {
+            if judge::ffmpeg().is_none() || !is_full() {
+                return println!("skipped: a row of full runs, which FFmpeg judges");
+            }
+            let recipe = kinds::with_sound(kinds::h264_closed(), $codec);
+            run(stringify!($name), recipe, Gops::Closed, &["ts", "mp4", "mkv"]);
+        }
+    )*};
+}
+
+sounds! {
+    sounds_mp2: "libtwolame";
+    sounds_mp3: "libmp3lame";
+    sounds_ac3: "ac3";
+    sounds_eac3: "eac3";
+    sounds_opus: "libopus";
 }
 
 /// Cuts the whole GOPs around spans, and looks at what the receipt says of them.

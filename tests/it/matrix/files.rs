@@ -2,7 +2,7 @@
 
 use super::kinds;
 use super::source::{Form, Source};
-use super::{Cutter, Gops, Made, Matrix, Spans};
+use super::{Cutter, Gops, Made, Matrix, Spans, is_full};
 use crate::judge;
 use moviola::base::Token;
 use moviola::media::cut::Container;
@@ -121,4 +121,26 @@ files! {
     mkv_av1: early(kinds::av1()), Closed, MATROSKA, ["mp4", "mkv"];
     mkv_mpeg2_open: early(kinds::mpeg2_open()), Open, MATROSKA, ["ts", "mkv", "mp4"];
     ts_mpeg2_interlaced: kinds::mpeg2_interlaced(), Open, STREAM, ["mkv", "ts", "mp4"];
+}
+
+macro_rules! sounds {
+    ($($name:ident: $codec:literal, $muxer:ident;)*) => {$(
+        /// A row of full runs alone.
+        #[test]
+        fn $name() {
+            if judge::ffmpeg().is_none() || !is_full() {
+                return println!("skipped: a row of full runs, which FFmpeg judges");
+            }
+            let recipe = early(kinds::with_sound(kinds::h264_closed(), $codec));
+            run(stringify!($name), recipe, Gops::Closed, $muxer, &["mp4", "mkv", "ts"]);
+        }
+    )*};
+}
+
+sounds! {
+    mkv_mp2: "libtwolame", MATROSKA;
+    mp4_mp3: "libmp3lame", MP4;
+    mkv_ac3: "ac3", MATROSKA;
+    mp4_eac3: "eac3", MP4;
+    mkv_opus: "libopus", MATROSKA;
 }

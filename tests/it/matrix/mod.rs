@@ -187,8 +187,10 @@ impl Matrix {
         if !faults.is_empty() {
             let shown = &ranges[..ranges.len().min(6)];
             let (name, seed, call) = (self.name, self.seed, self.cutter.call(spans));
-            self.faults
-                .push(format!("{name}, seed {seed}, frames {shown:?}: {}\n    {call}", faults.join("; ")));
+            let fault = format!("{name}, seed {seed}, frames {shown:?}: {}\n    {call}", faults.join("; "));
+            // A full run takes a while.
+            println!("{fault}");
+            self.faults.push(fault);
         }
     }
 

@@ -36,11 +36,26 @@ async function problemOf(response: Response): Promise<Problem> {
   return new Problem(response.status, body?.code ?? "", text, body?.holes ?? []);
 }
 
-/** An answer that is one; else a [`Problem`] is thrown. */
+/** How often a server that is busy for a moment is asked again. */
+const TURNS = 3;
+/** The longest wait that is made for it. */
+const PATIENCE = 2000;
+
+const pause = (millis: number, signal: AbortSignal | null | undefined): Promise<void> =>
+  new Promise((resolve, reject) => {
+    const timer = setTimeout(resolve, millis);
+    signal?.addEventListener("abort", () => (clearTimeout(timer), reject(signal.reason)), { once: true });
+  });
+
+/** An answer that is one; else a [`Problem`] is thrown. What only reads is asked for again where the server says when. */
 export async function ask(path: string, init: RequestInit = {}): Promise<Response> {
-  const response = await fetch(path, init);
-  if (!response.ok) throw await problemOf(response);
-  return response;
+  for (let turn = 1; ; turn++) {
+    const response = await fetch(path, init);
+    if (response.ok) return response;
+    const wait = Number(response.headers.get("Retry-After") ?? Number.NaN) * 1000;
+    if (response.status !== 503 || (init.method ?? "GET") !== "GET" || turn === TURNS || !(wait <= PATIENCE)) throw await problemOf(response);
+    await pause(wait, init.signal);
+  }
 }
 
 export const json = async <T,>(path: string, signal?: AbortSignal): Promise<T> =>
@@ -89,6 +104,12 @@ export async function coverage(
     totals: raw.totals,
     spans: raw.spans.map((it) => ({ start: time(it.start), end: time(it.end), kind: it.kind })),
   };
+}
+
+/** What of a channel's folders are pictures, the best first: `source`, then by lines. */
+export function qualitiesOf(names: string[]): string[] {
+  const lines = (name: string): number => (name === "source" ? Number.POSITIVE_INFINITY : Number.parseInt(name, 10) || 0);
+  return names.filter((it) => it !== "chat").sort((a, b) => (lines(a) === lines(b) ? a.localeCompare(b) : lines(b) - lines(a)));
 }
 
 /** A picture with the instant it was asked for and the one it is of. */

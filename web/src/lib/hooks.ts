@@ -1,4 +1,4 @@
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { isAbort, textOf } from "./api.ts";
 import { parseRoute, type Route } from "./route.ts";
 
@@ -26,7 +26,8 @@ export function useLoad<T>(load: (signal: AbortSignal) => Promise<T>, key: strin
   const [state, setState] = useState<{ value?: T; error: string; missing: boolean }>({ error: "", missing: false });
   const [turn, setTurn] = useState(0);
   const last = useRef(key);
-  useEffect(() => {
+  // Not after the next paint: one answer leads to the next question, and each would wait for a picture of its own.
+  useLayoutEffect(() => {
     const abort = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     // What belongs to another key is not shown under this one.

@@ -46,8 +46,10 @@ export const clockOf = (at: Micros, digits = 3): string => formatTime(at, digits
 
 /** `4.2 s`, `1:02.5`, `3:00:07`. */
 export function formatDuration(micros: number): string {
-  const total = Math.max(0, micros) / SECOND;
-  if (total < 60) return `${total < 10 ? total.toFixed(2) : total.toFixed(1)} s`;
+  const exact = Math.max(0, micros) / SECOND;
+  // Rounded before it is divided: no 1:60.0.
+  const total = exact < 9.995 ? exact : Math.round(exact * 10) / 10;
+  if (total < 60) return `${total < 9.995 ? total.toFixed(2) : total.toFixed(1)} s`;
   const [hours, minutes, seconds] = [Math.floor(total / 3600), Math.floor(total / 60) % 60, total % 60];
   const rest = hours > 0 ? String(Math.floor(seconds)).padStart(2, "0") : seconds.toFixed(1).padStart(4, "0");
   return hours > 0 ? `${hours}:${String(minutes).padStart(2, "0")}:${rest}` : `${minutes}:${rest}`;

@@ -79,18 +79,18 @@ export function Empty({ title, children }: { title: string; children?: Component
   );
 }
 
-/** Copies a text, and says so. */
-export function CopyButton({ label, text }: { label: string; text: string }) {
+/** Copies a text, as it is when it is asked for, and says so. */
+export function CopyButton({ label, title, text }: { label: string; title?: string; text: () => string }) {
   const [done, setDone] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout>>();
   useEffect(() => () => clearTimeout(timer.current), []);
   const copy = async (): Promise<void> => {
     try {
-      await navigator.clipboard.writeText(text);
+      await navigator.clipboard.writeText(text());
     } catch {
       // Without a secure context there is no clipboard but the old one.
       const area = document.createElement("textarea");
-      area.value = text;
+      area.value = text();
       document.body.append(area);
       area.select();
       document.execCommand("copy");
@@ -101,7 +101,7 @@ export function CopyButton({ label, text }: { label: string; text: string }) {
     timer.current = setTimeout(() => setDone(false), 1500);
   };
   return (
-    <button type="button" class="button plain" onClick={() => void copy()}>
+    <button type="button" class="button plain" {...(title ? { title } : {})} onClick={() => void copy()}>
       <span aria-live="polite">{done ? "Copied" : label}</span>
     </button>
   );

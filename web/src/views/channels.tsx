@@ -1,5 +1,5 @@
-import { useEffect, useRef, useState } from "preact/hooks";
-import { type Coverage, coverage, json, pathOf } from "../lib/api.ts";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { type Coverage, coverage, json, pathOf, qualitiesOf } from "../lib/api.ts";
 import { useLoad } from "../lib/hooks.ts";
 import { routeTo } from "../lib/route.ts";
 import { clockOf, DAY, dayOf, formatTime, HOUR, localHint, type Micros, MINUTE, parseTime, roughDuration, SECOND } from "../lib/time.ts";
@@ -7,6 +7,8 @@ import { Button, Empty, Notice } from "../ui/parts.tsx";
 
 /** Days shown of a quality before one asks for more. */
 const DAYS = 7;
+/** Pixels below the window in which days are asked for already. */
+const MARGIN = 300;
 /** A segment that ended so long ago is of a stream that goes on. */
 const LIVE = 30 * SECOND;
 
@@ -30,13 +32,24 @@ function framesOf(times: Micros[], first: Micros | undefined, last: Micros | und
   return days.map((day) => ({ start: day, end: day + DAY, name: dayOf(day) }));
 }
 
-function Bar({ channel, quality, frame }: { channel: string; quality: string; frame: Frame }) {
+interface BarProps {
+  channel: string;
+  quality: string;
+  frame: Frame;
+  /** Told where the last segment of the quality ends. */
+  onLast: (last: Micros) => void;
+}
+
+function Bar({ channel, quality, frame, onLast }: BarProps) {
   const ref = useRef<HTMLAnchorElement>(null);
   const [near, setNear] = useState(false);
   // Days far down the page are not asked for before they are near.
-  useEffect(() => {
-    const observer = new IntersectionObserver((seen) => seen.some((it) => it.isIntersecting) && setNear(true), { rootMargin: "300px" });
-    if (ref.current) observer.observe(ref.current);
+  useLayoutEffect(() => {
+    const element = ref.current;
+    if (!element) return;
+    if (element.getBoundingClientRect().top < innerHeight + MARGIN) return setNear(true);
+    const observer = new IntersectionObserver((seen) => seen.some((it) => it.isIntersecting) && setNear(true), { rootMargin: `${MARGIN}px` });
+    observer.observe(element);
     return () => observer.disconnect();
   }, []);
   const length = frame.end - frame.start;
@@ -45,6 +58,9 @@ function Bar({ channel, quality, frame }: { channel: string; quality: string; fr
   const span = { start: formatTime(frame.start), end: formatTime(frame.end), resolution: Math.max(0.1, Math.round(length / SECOND / 144) / 10) };
   const load = (signal: AbortSignal): Promise<Coverage | null> => (near ? coverage(channel, quality, span, signal) : Promise.resolve(null));
   const { value, error } = useLoad(load, `${channel}/${quality}/${frame.start}/${frame.end}/${near}`, grows && near ? 15_000 : 0);
+  useEffect(() => {
+    if (value) onLast(value.last);
+  }, [value]);
   const [hover, setHover] = useState<Micros | null>(null);
   const at = (event: MouseEvent): Micros => {
     const box = (event.currentTarget as Element).getBoundingClientRect();
@@ -109,18 +125,19 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
   const times = (hours ?? []).flatMap((it) => (/^\d{4}-\d\d-\d\dT\d\d$/.test(it) ? [parseTime(it) ?? []].flat() : []));
   const lastHour = times.length > 0 ? Math.max(...times) : null;
   const recent = lastHour !== null && nowMicros() - lastHour < 3 * HOUR;
-  // Where the last segment ends; asked for again while it may move.
+  // What is longer than some hours is shown by days, wherever it ends exactly; that the first of them tells.
+  const long = times.length > 8;
+  const [barLast, setBarLast] = useState<Micros>();
+  // Where the last segment of a short one ends; asked for again while it may move.
   const edge = useLoad(
     (signal) =>
-      lastHour === null ? Promise.resolve(null) : coverage(channel, quality, { start: formatTime(lastHour), end: formatTime(lastHour + HOUR), resolution: 60 }, signal),
-    `${channel}/${quality}/${lastHour}`,
-    recent ? 5000 : 0,
+      lastHour === null || long ? Promise.resolve(null) : coverage(channel, quality, { start: formatTime(lastHour), end: formatTime(lastHour + HOUR), resolution: 60 }, signal),
+    `${channel}/${quality}/${lastHour}/${long}`,
+    recent && !long ? 5000 : 0,
   );
   if (hours && times.length === 0) return null;
-  const last = edge.value?.last;
-  // What is longer than some hours is shown by days, wherever it ends exactly.
-  const long = times.length > 8;
-  const frames = edge.value === undefined && !edge.error && !long ? [] : framesOf(times, long ? undefined : edge.value?.first, last);
+  const last = edge.value?.last ?? barLast;
+  const frames = !edge.value && !edge.error && !long ? [] : framesOf(times, long ? undefined : edge.value?.first, last);
   const shown = all ? frames : frames.slice(0, DAYS);
   const clocks = shown[0] ? [0, 0.25, 0.5, 0.75, 1].map((it) => shown[0]!.start + it * (shown[0]!.end - shown[0]!.start)) : [];
   const live = last !== undefined && nowMicros() - last < LIVE;
@@ -148,7 +165,7 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
         ))}
       </div>
       {shown.map((frame) => (
-        <Bar key={frame.start} channel={channel} quality={quality} frame={frame} />
+        <Bar key={frame.start} channel={channel} quality={quality} frame={frame} onLast={setBarLast} />
       ))}
       {frames.length > DAYS && !all && <Button label={`${frames.length - DAYS} more days`} onClick={() => setAll(true)} />}
     </section>
@@ -157,13 +174,13 @@ function Quality({ channel, quality }: { channel: string; quality: string }) {
 
 function Channel({ channel }: { channel: string }) {
   const { value, error } = useLoad((signal) => json<string[]>(`/files/${encodeURIComponent(channel)}`, signal), channel);
-  const qualities = (value ?? []).filter((it) => it !== "chat");
+  const qualities = qualitiesOf(value ?? []);
   return (
     <section class="card channel" aria-labelledby={`channel-${channel}`}>
       <h2 id={`channel-${channel}`}>{channel}</h2>
       {error && <Notice>{error}</Notice>}
       {qualities.map((quality) => (
-        <Quality channel={channel} quality={quality} />
+        <Quality key={quality} channel={channel} quality={quality} />
       ))}
       {value && qualities.length === 0 && <p class="faint">Nothing is recorded of this channel.</p>}
     </section>

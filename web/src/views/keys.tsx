@@ -30,6 +30,7 @@ const KEYS: [string, [string, string][]][] = [
       ["Tab", "to the handles; arrows move them"],
       ["X", "take the range out"],
       ["S", "snap to keyframes, or not"],
+      ["Ctrl Z", "take the last change back"],
       ["D", "download the cut"],
     ],
   ],

@@ -6,6 +6,8 @@ import { Button, Empty, Icon, Notice } from "../ui/parts.tsx";
 import { RecordingTable } from "./recordings.tsx";
 
 const SNAPSHOT = 4000;
+/** How long after a player gave up the next is tried, in milliseconds. */
+const AGAIN = 1500;
 
 /** Plays a live stream for as long as it is on the page. */
 function Player({ url, name }: { url: string; name: string }) {
@@ -21,11 +23,25 @@ function Player({ url, name }: { url: string; name: string }) {
         element.src = url;
         return;
       }
-      const hls = new Hls({ lowLatencyMode: true });
-      hls.on(Hls.Events.ERROR, (_, it) => it.fatal && setError(`The player stopped: ${it.details}`));
-      hls.loadSource(url);
-      hls.attachMedia(element);
-      destroy = () => hls.destroy();
+      const play = (): void => {
+        // A player that is behind plays a little faster until it is not.
+        const hls = new Hls({ lowLatencyMode: true, maxLiveSyncPlaybackRate: 1.5 });
+        let again = 0;
+        destroy = () => {
+          clearTimeout(again);
+          hls.destroy();
+        };
+        hls.on(Hls.Events.FRAG_BUFFERED, () => setError(""));
+        hls.on(Hls.Events.ERROR, (_, it) => {
+          if (!it.fatal) return;
+          // A source that is gone for longer, or comes back with other tracks, is begun anew.
+          setError(`The player stopped (${it.details}) and begins again.`);
+          again = window.setTimeout(() => (destroy(), play()), AGAIN);
+        });
+        hls.loadSource(url);
+        hls.attachMedia(element);
+      };
+      play();
     });
     return () => {
       gone = true;
@@ -89,7 +105,7 @@ function Card({ stream, again }: { stream: Stream; again: () => void }) {
         <Button bare icon="trash" label={`Take ${stream.id} away`} onClick={() => confirm(`Take the stream ${stream.id} away? What is recorded stays.`) && act(send("DELETE", base))} />
       </header>
       <div class="split">
-        <div class="screen small">{watching && stream.viewer_url ? <Player url={stream.viewer_url} name={stream.id} /> : live ? <Snapshot stream={stream} /> : <div class="nothing" />}</div>
+        <div class="screen small">{watching && stream.viewer_url ? <Player url={stream.viewer_url} name={stream.id} /> : live ? <Snapshot stream={stream} /> : <div class="nothing">{stream.cause === "idle" && <p>It is followed while somebody watches.</p>}</div>}</div>
         <div>
           <dl class="pairs">
             {picture && (
@@ -106,7 +122,7 @@ function Card({ stream, again }: { stream: Stream; again: () => void }) {
                 <dd>{facts.fps.toFixed(1)} a second</dd>
               </div>
             )}
-            {facts.latency !== undefined && facts.latency !== null && (
+            {live && facts.latency !== undefined && facts.latency !== null && (
               <div>
                 <dt>Latency</dt>
                 <dd>{Math.max(0, facts.latency).toFixed(1)} s</dd>

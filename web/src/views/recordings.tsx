@@ -18,16 +18,16 @@ export function RecordingTable({ recordings, again, stream }: { recordings: Reco
   return (
     <>
       {error && <Notice>{error}</Notice>}
-      <div class="scroll" role="region" aria-label="Recordings" tabIndex={0}>
+      <div class="scroll recordings" role="region" aria-label="Recordings" tabIndex={0}>
         <table>
           <thead>
             <tr>
               <th>Name</th>
-              {stream && <th>Stream</th>}
+              {stream && <th class="more">Stream</th>}
               <th>State</th>
-              <th>Began</th>
+              <th class="more">Began</th>
               <th class="number">Length</th>
-              <th class="number">Size</th>
+              <th class="number more">Size</th>
               <th>
                 <span class="hidden">What to do</span>
               </th>
@@ -40,13 +40,13 @@ export function RecordingTable({ recordings, again, stream }: { recordings: Reco
               return (
                 <tr key={it.id}>
                   <td>{it.name}</td>
-                  {stream && <td>{it.stream}</td>}
+                  {stream && <td class="more">{it.stream}</td>}
                   <td>
                     <span class={`badge ${it.state}`}>{it.state}</span> {it.cause && <span class="faint">{it.detail ?? it.cause}</span>}
                   </td>
-                  <td>{start === null ? "–" : formatTime(start, 0).replace("T", " ")}</td>
+                  <td class="more">{start === null ? "–" : formatTime(start, 0).replace("T", " ")}</td>
                   <td class="number">{length === null ? "–" : formatDuration(length)}</td>
-                  <td class="number">{it.bytes === null ? "–" : formatBytes(it.bytes)}</td>
+                  <td class="number more">{it.bytes === null ? "–" : formatBytes(it.bytes)}</td>
                   <td class="tools">
                     {it.state === "recording" && <Button label="Stop" onClick={() => act("POST", `${pathOf(it)}/stop`)} />}
                     {it.state === "done" && (
@@ -57,7 +57,7 @@ export function RecordingTable({ recordings, again, stream }: { recordings: Reco
                         </a>
                       </>
                     )}
-                    <Button bare icon="trash" label={`${runs(it) ? "Cancel" : "Delete"} ${it.name}`} onClick={() => act("DELETE", pathOf(it))} />
+                    <Button bare icon="trash" label={`${runs(it) ? "Cancel" : "Delete"} ${it.name}`} onClick={() => (runs(it) || confirm(`Delete ${it.name}? It cannot be had back.`)) && act("DELETE", pathOf(it))} />
                   </td>
                 </tr>
               );

@@ -21,8 +21,8 @@ function told(name: string, value: number): string {
   return number(value);
 }
 
-/** How full something is: a bar with its words. */
-function Gauge({ label, value, most, unit = number }: { label: string; value: number | undefined; most: number | undefined; unit?: (value: number) => string }) {
+/** How full something is: a bar with its words. A `cache` is meant to be full. */
+function Gauge({ label, value, most, unit = number, cache = false }: { label: string; value: number | undefined; most: number | undefined; unit?: (value: number) => string; cache?: boolean }) {
   const share = value !== undefined && most ? Math.min(1, value / most) : 0;
   return (
     <div class="gauge">
@@ -33,7 +33,7 @@ function Gauge({ label, value, most, unit = number }: { label: string; value: nu
       </span>
       {most !== undefined && (
         <div class="meter">
-          <i class={share > 0.9 ? "full-up" : ""} style={{ width: `${share * 100}%` }} />
+          <i class={share > 0.9 && !cache ? "full-up" : ""} style={{ width: `${share * 100}%` }} />
         </div>
       )}
     </div>
@@ -69,7 +69,7 @@ export function Status() {
           <Gauge label="Answers" value={answers} most={undefined} />
           <Gauge label="Of them failures" value={bad} most={undefined} />
           <Gauge label="Sent" value={sum(samples, "moviola_http_body_bytes_total")} most={undefined} unit={formatBytes} />
-          <Gauge label="Warm decoders" value={sum(samples, "moviola_frame_warm_decoders")} most={limit("frame_warm_decoders")} />
+          <Gauge label="Warm decoders" value={sum(samples, "moviola_frame_warm_decoders")} most={limit("frame_warm_decoders")} cache />
         </section>
         {LANES.map((lane) => (
           <section class="card">
@@ -82,21 +82,21 @@ export function Status() {
         ))}
         <section class="card">
           <h2>Listings</h2>
-          <Gauge label="Names held" value={sum(samples, "moviola_listing_segments")} most={limit("listing_segments")} />
+          <Gauge label="Names held" value={sum(samples, "moviola_listing_segments")} most={limit("listing_segments")} cache />
           <Gauge label="Hours held" value={sum(samples, "moviola_listing_hours")} most={undefined} />
           <Gauge label="From memory" value={hits !== undefined && misses !== undefined && hits + misses > 0 ? hits / (hits + misses) : undefined} most={undefined} unit={(it) => `${(it * 100).toFixed(1)} %`} />
         </section>
         <section class="card">
           <h2>Caches</h2>
-          <Gauge label="Decoded pictures" value={used("frame_bytes_decoded")} most={limit("frame_bytes_decoded")} unit={formatBytes} />
-          <Gauge label="Made pictures" value={used("frame_bytes_made")} most={limit("frame_bytes_made")} unit={formatBytes} />
-          <Gauge label="Derived, in memory" value={used("sidecar_bytes_memory")} most={limit("sidecar_memory_bytes")} unit={formatBytes} />
-          <Gauge label="Edges of cuts" value={used("cut_edge_bytes")} most={limit("cut_edge_bytes")} unit={formatBytes} />
+          <Gauge label="Decoded pictures" value={used("frame_bytes_decoded")} most={limit("frame_bytes_decoded")} unit={formatBytes} cache />
+          <Gauge label="Made pictures" value={used("frame_bytes_made")} most={limit("frame_bytes_made")} unit={formatBytes} cache />
+          <Gauge label="Derived, in memory" value={used("sidecar_bytes_memory")} most={limit("sidecar_memory_bytes")} unit={formatBytes} cache />
+          <Gauge label="Edges of cuts" value={used("cut_edge_bytes")} most={limit("cut_edge_bytes")} unit={formatBytes} cache />
         </section>
         <section class="card">
           <h2>Disk</h2>
           <Gauge label="Archive's file system" value={size !== undefined && free !== undefined ? size - free : undefined} most={size} unit={formatBytes} />
-          <Gauge label="Derived, on the disk" value={used("sidecar_bytes_disk")} most={limit("sidecar_disk_bytes")} unit={formatBytes} />
+          <Gauge label="Derived, on the disk" value={used("sidecar_bytes_disk")} most={limit("sidecar_disk_bytes")} unit={formatBytes} cache />
         </section>
       </div>
       <section class="card">

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { qualitiesOf } from "../../src/lib/api.ts";
 import { readMetrics } from "../../src/lib/prometheus.ts";
 import { parseTime, SECOND } from "../../src/lib/time.ts";
 import { readKeyframes, readWaveform } from "../../src/views/editor/strip.ts";
@@ -46,4 +47,8 @@ test("keyframes follow each other, and begin anew after a hole", () => {
 `;
   const at = (text: string) => parseTime(`2025-06-01T${text}`);
   assert.deepEqual(readKeyframes(playlist), [at("12:00:00.5"), at("12:00:02"), at("12:00:10")]);
+});
+
+test("qualities come the best first, without what is no picture", () => {
+  assert.deepEqual(qualitiesOf(["1080p60", "160p", "720p", "audio", "chat", "source"]), ["source", "1080p60", "720p", "160p", "audio"]);
 });

@@ -36,6 +36,9 @@ test("a clock time is one of the day it stands in", () => {
 test("lengths and sizes are told as people tell them", () => {
   assert.equal(formatDuration(4.25 * SECOND), "4.25 s");
   assert.equal(formatDuration(62.5 * SECOND), "1:02.5");
+  assert.equal(formatDuration(59.97 * SECOND), "1:00.0");
+  assert.equal(formatDuration(119.96 * SECOND), "2:00.0");
+  assert.equal(formatDuration(9.999 * SECOND), "10.0 s");
   assert.equal(formatDuration(3607 * SECOND), "1:00:07");
   assert.equal(roughDuration(90 * SECOND), "90 s");
   assert.equal(roughDuration(125 * MINUTE), "2 h 5 min");

@@ -86,11 +86,19 @@ fn ranges(query: &Query) -> Result<Vec<Ends>> {
     if ranges.is_empty() {
         ranges.push((query.timestamp("start")?, query.timestamp("end")?));
     }
-    if ranges.iter().any(|(start, end)| start.zip(*end).is_some_and(|(start, end)| end <= start)) {
-        return Err(Error::invalid("empty-range", "end", "Ends must be after starts"));
+    let empty = |(start, end): &Ends| start.zip(*end).is_some_and(|(start, end)| end <= start);
+    if let Some(at) = ranges.iter().position(empty) {
+        let detail = match ranges.len() {
+            1 => "Ends must be after starts".into(),
+            _ => format!("Ends must be after starts: range {} is empty", at + 1),
+        };
+        let parameter = if query.all("range").next().is_some() { "range" } else { "end" };
+        return Err(Error::invalid("empty-range", parameter, detail));
     }
-    if query.all("transition").count() >= ranges.len() {
-        return Err(Error::invalid("too-many-transitions", "transition", "Too many transitions"));
+    let joins = ranges.len() - 1;
+    if query.all("transition").count() > joins {
+        let detail = format!("Too many transitions: one for each join of two ranges, here {joins}");
+        return Err(Error::invalid("too-many-transitions", "transition", detail));
     }
     Ok(ranges)
 }
@@ -143,7 +151,9 @@ fn kind(query: &Query, wrapped: Container) -> Result<(Type, Container)> {
         Some(other) => {
             // What a client made up is quoted, but not at length.
             let other: String = other.chars().take(40).collect();
-            unsupported(format!("Unknown type '{other}'; use smart, rough, mpegts, mp4 or webm"))
+            unsupported(format!(
+                "Unknown type '{other}'; use smart (or fast), copy, rough, mpegts (or full), mp4 or webm"
+            ))
         }
     }
 }

@@ -144,8 +144,10 @@ async fn smart(
         // W3C Server Timing, §3.
         ("server-timing", format!("cache;desc={hit}, {work}total;dur={}", millis(since.elapsed()))),
     ];
+    let altered = Some(cut.receipt.altered_segments).filter(|it| *it > 0);
+    let altered = altered.map(|it| ("moviola-altered-segments", it.to_string()));
     let mut answer = body::file(request, reader(app), cut, content_type).await?;
-    for (name, value) in summary {
+    for (name, value) in summary.into_iter().chain(altered) {
         if let Ok(value) = header::HeaderValue::from_str(&value) {
             answer.headers_mut().insert(header::HeaderName::from_static(name), value);
         }

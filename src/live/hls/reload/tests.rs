@@ -91,6 +91,13 @@ fn where_there_are_no_parts_their_segment_is_waited_for() {
 }
 
 #[test]
+fn who_asks_for_nothing_waits_for_a_whole_segment() {
+    assert_eq!(asked(&window(SECOND, &[], false), &[Awaited::Any]), "w");
+    assert_eq!(asked(&window(SECOND, &[2], true), &[Awaited::Any, Awaited::Part(0, 1)]), "wY");
+    assert_eq!(asked(&window(SECOND, &[2], false), &[Awaited::Any]), "Y");
+}
+
+#[test]
 fn what_was_let_go_is_waited_for_until_there_is_something_again() {
     let mut window = window(SECOND, &[2, 2], false);
     window.clear();

@@ -161,6 +161,60 @@ fn sound_that_comes_late_or_falls_silent_is_another_stretch() {
 }
 
 #[test]
+fn silence_takes_the_place_of_sound_that_is_told_of() {
+    let aac = || Track { config: bytes::Bytes::from_static(&[0x11, 0x90]), ..sound() };
+    let it = epoch(0, vec![video(), aac()]);
+    for heard in [&[][..], &[3, 4, 5, 6, 7], &[0, 1, 2, 9, 10, 11], &[0, 2, 4, 6, 8, 10]] {
+        let samples = with_sound(&it, 12, |second| heard.contains(&second));
+        let (mut stretches, mut parts, mut sounds) = (0, 0, Vec::new());
+        let mut segmenter = Segmenter::new(TARGETS);
+        let mut keep = |cut: Cut| match cut {
+            Cut::Stretch(it) => stretches += usize::from(it.audio == Some(1)),
+            Cut::Part(it) => {
+                parts += 1;
+                sounds.extend(it.audio);
+            }
+            _ => {}
+        };
+        samples
+            .iter()
+            .for_each(|(epoch, sample)| segmenter.take(epoch, &Arc::new(sample.clone()), &mut keep));
+        segmenter.end(&mut keep);
+        assert_eq!((stretches, parts), (1, 12), "{heard:?}: one head for all of it");
+        // Without a hole from the first to the last, but for what is less than a frame.
+        let steps: Vec<i64> = sounds.windows(2).map(|it| it[1].dts - it[0].dts).collect();
+        assert!(sounds[0].dts < 1024 && steps.iter().all(|it| (1024..2048).contains(it)), "{steps:?}");
+        assert!(sounds.last().unwrap().dts >= 12 * 48_000 - 2048);
+        // Everything that came is there.
+        let came = sounds.iter().filter(|it| it.data == "aac").count();
+        assert_eq!(came, samples.iter().filter(|it| it.1.track == 1).count(), "{heard:?}");
+    }
+}
+
+#[test]
+fn sound_that_comes_much_later_than_its_pictures_is_waited_for() {
+    let it = epoch(0, vec![video(), Track { config: bytes::Bytes::from_static(&[0x11, 0x90]), ..sound() }]);
+    // Each frame is sent a second and a half after the pictures beside it.
+    let (pictures, sounds): (Vec<_>, Vec<_>) =
+        with_sound(&it, 20, |_| true).into_iter().partition(|it| it.1.track == 0);
+    let mut all: Vec<_> = pictures.into_iter().map(|it| (it.1.dts * 8 / 15, it)).collect();
+    all.extend(sounds.into_iter().map(|it| (it.1.dts + 72_000, it)));
+    all.sort_by_key(|it| it.0);
+    let mut came = Vec::new();
+    let mut segmenter = Segmenter::new(TARGETS);
+    for (_, (epoch, sample)) in &all {
+        segmenter.take(epoch, &Arc::new(sample.clone()), |cut| {
+            if let Cut::Part(it) = cut {
+                came.extend(it.audio);
+            }
+        });
+    }
+    assert!(came.windows(2).all(|it| it[1].dts > it[0].dts), "each at a time of its own");
+    let late: Vec<bool> = came.iter().map(|it| it.data == "aac").collect();
+    assert!(late[late.len() - 500..].iter().all(|it| *it), "once that is known, all of it is heard");
+}
+
+#[test]
 fn another_epoch_ends_what_is_open() {
     let (first, second) = (epoch(4, vec![video()]), epoch(5, vec![video()]));
     let mut samples = pictures(&first, 30, FRAME, 30);

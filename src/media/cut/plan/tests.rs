@@ -51,6 +51,7 @@ pub(super) fn index(first: i64, gops: usize, order: usize, open: bool, sound: bo
         offset: 0,
         skip: 0,
         size: 1,
+        framing: 0,
         samples: 1024,
     });
     let audio = AudioTrack {

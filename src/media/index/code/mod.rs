@@ -13,7 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 const MAGIC: [u8; 4] = *b"MVFI";
 /// Counts up with every change of the format, or of what `build` puts in it; other versions are built anew.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const CHECK_BYTES: usize = 8;
 
 /// Bits of a unit's first byte above its class (3) and type (2).

@@ -201,7 +201,18 @@ impl<'a> Reader<'a> {
         let head = *self.take(HEAD_KEPT)?.first_chunk()?;
         let (sample_rate, samples_per_frame) = (self.short()?, self.short()?);
         let count = self.count(FRAME_LEAST, MAX_FRAMES)?;
-        let mut frames = Vec::with_capacity(count);
+        let mut track = AudioTrack {
+            pid,
+            stream_type,
+            codec,
+            sample_rate,
+            channels,
+            samples_per_frame,
+            object_type,
+            changes,
+            head,
+            frames: Vec::with_capacity(count),
+        };
         let mut reckoning = Reckoning::new(sample_rate);
         let mut offset = 0u64;
         for _ in 0..count {
@@ -218,21 +229,16 @@ impl<'a> Reader<'a> {
                 FAR => offset.checked_add_signed(unfold(self.number()?, PACKET)?)?,
                 near => offset.checked_add(near * PACKET as u64)?,
             };
-            let size = self.short().filter(|it| u64::from(*it) <= bytes && offset < bytes)?;
+            let told = self.number()?;
+            let size =
+                u32::try_from(told >> 1).ok().filter(|it| u64::from(*it) <= bytes && offset < bytes)?;
+            let framing = if told & 1 == 0 { track.usual_framing(size) } else { self.byte()? };
+            if u32::from(framing) > size {
+                return None;
+            }
             reckoning.samples += u64::from(samples);
-            frames.push(AudioFrame { pts, offset, skip, size, samples });
+            track.frames.push(AudioFrame { pts, offset, skip, size, framing, samples });
         }
-        Some(AudioTrack {
-            pid,
-            stream_type,
-            codec,
-            sample_rate,
-            channels,
-            samples_per_frame,
-            object_type,
-            changes,
-            head,
-            frames,
-        })
+        Some(track)
     }
 }

@@ -164,7 +164,11 @@ impl Writer {
             if !near {
                 self.number(fold(steps as i64, PACKET));
             }
-            self.number(u64::from(frame.size));
+            let usual = frame.framing == track.usual_framing(frame.size);
+            self.number(u64::from(frame.size) << 1 | u64::from(!usual));
+            if !usual {
+                self.byte(frame.framing);
+            }
             reckoning.samples += u64::from(frame.samples);
             offset = frame.offset;
         }

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Coverage, coverage, json, pathOf, query as parameters, type Receipt } from "../../lib/api.ts";
+import { type Coverage, coverage, json, pathOf, qualitiesOf, query as parameters, type Receipt } from "../../lib/api.ts";
 import { cutPath, type Edit, EMPTY, fromQuery, type Range, settled, toQuery, without } from "../../lib/edit.ts";
 import { useLoad } from "../../lib/hooks.ts";
 import { routeTo } from "../../lib/route.ts";
@@ -49,7 +49,7 @@ async function load(channel: string, quality: string, signal: AbortSignal): Prom
     const fine = Math.max(0.1, Number((length / SECOND / 1500).toFixed(1)));
     cover = await coverage(channel, quality, { start: formatTime(Math.max(cover.start, cover.first)), end: formatTime(cover.last), resolution: fine }, signal);
   }
-  return { cover, content: { start: Math.max(cover.start, cover.first), end: cover.last }, qualities: names.filter((it) => it !== "chat") };
+  return { cover, content: { start: Math.max(cover.start, cover.first), end: cover.last }, qualities: qualitiesOf(names) };
 }
 
 /** How long a frame lasts, by what a cut of two seconds would hold. */
@@ -102,11 +102,12 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState(0);
   const [failure, setFailure] = useState("");
-  const [preview, setPreview] = useState<{ edit: Edit; title: string } | null>(null);
+  const [preview, setPreview] = useState<{ edit: Edit; title: string; hint: string } | null>(null);
   const [frame, setFrame] = useState<Micros>(Math.round(SECOND / 30));
   const [transitions, setTransitions] = useState<Transition[]>([]);
   const keys = useRef<Micros[]>([]);
   const past = useRef<Edit[]>([]);
+  const ours = useRef(location.hash);
   const steps = useRef<{ base: Micros; count: number; to: Micros }>();
   const video = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback>();
@@ -133,11 +134,24 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     setEditNow(settled(next));
   }, []);
 
+  const takeBack = (): boolean => {
+    const before = past.current.pop();
+    if (before) {
+      lastKey.current = "";
+      setEditNow(before);
+    }
+    return before !== undefined;
+  };
+
+  const address = (): string => routeTo(["edit", channel, quality], toQuery({ edit, at: Math.round(at), view, snap }));
   // The address reopens this edit. Browsers allow some hundred changes in half a minute.
   useEffect(() => {
     const timer = setTimeout(() => {
-      const hash = routeTo(["edit", channel, quality], toQuery({ edit, at: Math.round(at), view, snap }));
-      if (location.hash !== hash) history.replaceState(null, "", hash);
+      const hash = address();
+      // Somebody who went elsewhere a moment ago is not brought back.
+      if (location.hash !== ours.current || hash === ours.current) return;
+      history.replaceState(null, "", hash);
+      ours.current = location.hash;
     }, playing ? 1000 : 200);
     return () => clearTimeout(timer);
   }, [channel, quality, edit, at, view, snap, playing]);
@@ -283,7 +297,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
   const ready = edit.ranges.length > 0 && !(estimate && "problem" in estimate);
   const openPreview = (): void => {
     pause();
-    if (ready) setPreview({ edit, title: "Preview of the clip" });
+    if (ready) setPreview({ edit, title: "Preview of the clip", hint: "This is the clip itself, as it will be downloaded, played from the server." });
   };
 
   const pressed = useRef<(event: KeyboardEvent) => void>(() => undefined);
@@ -295,12 +309,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
     const { frame, content, view, edit, selected, at } = now.current;
     const control = event.ctrlKey || event.metaKey;
     if (control && event.key.toLowerCase() === "z") {
-      const before = past.current.pop();
-      if (before) {
-        lastKey.current = "";
-        setEditNow(before);
-        event.preventDefault();
-      }
+      if (takeBack()) event.preventDefault();
       return;
     }
     if (control && !event.key.startsWith("Arrow")) return;
@@ -453,6 +462,10 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
               setScrubbing(!done);
               go(done ? span.start : Math.abs(end - now.current.at) > Math.abs(start - now.current.at) ? start : end, false);
             }}
+            onUnmark={() => {
+              takeBack();
+              setScrubbing(false);
+            }}
             onEdge={(number, edge, time, done) => {
               stop();
               const to = nearKey(time);
@@ -497,7 +510,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
             onEdge={(number, edge, time) => setEdge(number, edge, time)}
             onGo={(time) => (stop(), go(time))}
             onAdd={addHere}
-            onPreviewJoin={(number) => (pause(), setPreview({ edit: aroundJoin(edit, number), title: "The transition" }))}
+            onPreviewJoin={(number) => (pause(), setPreview({ edit: aroundJoin(edit, number), title: "The transition", hint: "The end of one range and the beginning of the next." }))}
           />
         </Fence>
         <Fence name="The clip">
@@ -511,6 +524,8 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
             onEdit={setEdit}
             onQuality={changeQuality}
             onPreview={openPreview}
+            onAgain={again}
+            link={() => location.href.replace(/#.*/, "") + address()}
             // What is prepared has an exact length; HEAD answers once it is.
             onDownloaded={() => void fetch(cutPath(channel, quality, edit), { method: "HEAD" }).then(again, () => undefined)}
           />
@@ -532,6 +547,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
           quality={quality}
           edit={preview.edit}
           title={preview.title}
+          hint={preview.hint}
           onClose={() => {
             setPreview(null);
             again();

@@ -2,7 +2,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { gate, Problem, type Receipt, json, textOf } from "../../lib/api.ts";
 import { CONTAINERS, type Container, cliCommand, curlCommand, cutPath, type CutType, type Edit, fileName, type Holes, settled, typesOf } from "../../lib/edit.ts";
 import { Latest } from "../../lib/pace.ts";
-import { formatBytes, formatDuration, formatTime, parseTime, SECOND } from "../../lib/time.ts";
+import { clockOf, formatBytes, formatDuration, parseTime, SECOND } from "../../lib/time.ts";
 import { Button, CopyButton, Icon, Notice } from "../../ui/parts.tsx";
 
 const CONTAINER_NAMES: Record<Container, string> = { mp4: "MP4", ts: "MPEG-TS", mkv: "Matroska", webm: "WebM" };
@@ -99,6 +99,8 @@ function Facts({ receipt, edit, waiting, onEdit }: { receipt: Receipt; edit: Edi
   );
 }
 
+const clockOfText = (text: string): string => clockOf(parseTime(text) ?? 0);
+
 interface Props {
   channel: string;
   quality: string;
@@ -110,9 +112,12 @@ interface Props {
   onQuality: (quality: string) => void;
   onPreview: () => void;
   onDownloaded: () => void;
+  onAgain: () => void;
+  /** The address of this edit. */
+  link: () => string;
 }
 
-export function Output({ channel, quality, qualities, edit, estimate, waiting, onEdit, onQuality, onPreview, onDownloaded }: Props) {
+export function Output({ channel, quality, qualities, edit, estimate, waiting, onEdit, onQuality, onPreview, onDownloaded, onAgain, link }: Props) {
   const set = (values: Partial<Edit>): void => onEdit(settled({ ...edit, ...values }));
   const problem = estimate && "problem" in estimate ? estimate.problem : null;
   const holes = problem instanceof Problem ? problem.holes : [];
@@ -175,12 +180,13 @@ export function Output({ channel, quality, qualities, edit, estimate, waiting, o
               <ul>
                 {holes.slice(0, 5).map((it) => (
                   <li>
-                    {formatTime(parseTime(it.start) ?? 0, 3).slice(11)} to {formatTime(parseTime(it.end) ?? 0, 3).slice(11)}
+                    {it.start === it.end ? `${clockOfText(it.start)}: a segment is incomplete` : `${clockOfText(it.start)} to ${clockOfText(it.end)}`}
                   </li>
                 ))}
                 {holes.length > 5 && <li>and {holes.length - 5} more</li>}
               </ul>
             )}
+            {!(problem instanceof Problem && problem.status < 500) && <Button label="Try again" onClick={onAgain} />}
             {holes.length > 0 && edit.holes === "refuse" && (
               <div class="row">
                 <Button label="Skip the holes" onClick={() => set({ holes: "skip" })} />
@@ -206,10 +212,10 @@ export function Output({ channel, quality, qualities, edit, estimate, waiting, o
           <span id="copies" class="faint">
             Copy
           </span>
-          <CopyButton label="Clip link" text={location.origin + path} />
-          <CopyButton label="Edit link" text={location.href} />
-          <CopyButton label="Command" text={cliCommand(channel, quality, edit)} />
-          <CopyButton label="curl" text={curlCommand(location.origin, channel, quality, edit)} />
+          <CopyButton label="Clip link" text={() => location.origin + path} />
+          <CopyButton label="Edit link" text={link} />
+          <CopyButton label="Command" title="For a shell on the server: with --archive DIR, where MOVIOLA_ARCHIVE does not say it" text={() => cliCommand(channel, quality, edit)} />
+          <CopyButton label="curl" text={() => curlCommand(location.origin, channel, quality, edit)} />
         </div>
       )}
     </section>

@@ -23,7 +23,7 @@ export function aroundJoin(edit: Edit, number: number): Edit {
   return settled({ ...edit, ranges, joins: [join], type: "smart", container: "mp4" });
 }
 
-export function Preview({ channel, quality, edit, title, onClose }: { channel: string; quality: string; edit: Edit; title: string; onClose: () => void }) {
+export function Preview({ channel, quality, edit, title, hint, onClose }: { channel: string; quality: string; edit: Edit; title: string; hint: string; onClose: () => void }) {
   const path = cutPath(channel, quality, playable(edit));
   const [error, setError] = useState("");
   const [waiting, setWaiting] = useState(true);
@@ -59,7 +59,7 @@ export function Preview({ channel, quality, edit, title, onClose }: { channel: s
         )}
         {waiting && !error && <p class="faint">The edges are made…</p>}
       </div>
-      <p class="hint">This is the clip itself, as it will be downloaded, played from the server.</p>
+      <p class="hint">{hint}</p>
     </Dialog>
   );
 }

@@ -1,4 +1,4 @@
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useId, useState } from "preact/hooks";
 import { type Edit, type Join, longestJoin, moved, type Range, without } from "../../lib/edit.ts";
 import { clockOf, formatDuration, formatTime, type Micros, parseTime } from "../../lib/time.ts";
 import { Button, Icon } from "../../ui/parts.tsx";
@@ -14,6 +14,7 @@ export interface Transition {
 function TimeField({ label, value, onChange }: { label: string; value: Micros; onChange: (at: Micros) => void }) {
   const [text, setText] = useState<string | null>(null);
   const [wrong, setWrong] = useState(false);
+  const id = useId();
   useEffect(() => {
     setText(null);
     setWrong(false);
@@ -27,24 +28,35 @@ function TimeField({ label, value, onChange }: { label: string; value: Micros; o
     onChange(at);
   };
   return (
-    <label class="field time">
-      <span>{label}</span>
-      <input
-        type="text"
-        inputMode="decimal"
-        spellcheck={false}
-        autocomplete="off"
-        value={text ?? clockOf(value)}
-        aria-invalid={wrong}
-        title={wrong ? "A time such as 12:00:05.250 or 2025-06-01T12:00:05.25" : formatTime(value)}
-        onInput={(event) => setText(event.currentTarget.value)}
-        onBlur={take}
-        onKeyDown={(event) => {
-          if (event.key === "Enter") take();
-          if (event.key === "Escape") setText(null);
-        }}
-      />
-    </label>
+    <>
+      <label class="field time">
+        <span>{label}</span>
+        <input
+          type="text"
+          inputMode="text"
+          spellcheck={false}
+          autocomplete="off"
+          value={text ?? clockOf(value)}
+          aria-invalid={wrong}
+          {...(wrong ? { "aria-describedby": id } : {})}
+          title={formatTime(value)}
+          onInput={(event) => setText(event.currentTarget.value)}
+          onBlur={take}
+          onKeyDown={(event) => {
+            if (event.key === "Enter") take();
+            if (event.key === "Escape") {
+              setText(null);
+              setWrong(false);
+            }
+          }}
+        />
+      </label>
+      {wrong && (
+        <span id={id} class="wrong" role="alert">
+          A time such as {clockOf(value)}
+        </span>
+      )}
+    </>
   );
 }
 

@@ -3,6 +3,7 @@ import { isAbort, pathOf, Problem, query, type Still, still, textOf } from "../.
 import { useSize } from "../../lib/hooks.ts";
 import { Chain } from "../../lib/pace.ts";
 import { clockOf, formatTime, type Micros } from "../../lib/time.ts";
+import { Button } from "../../ui/parts.tsx";
 
 interface Wish {
   channel: string;
@@ -40,7 +41,8 @@ const pathFor = (wish: Wish): string =>
 export function Screen({ channel, quality, at, scrubbing, playing, note, video, onStill }: Props) {
   const [box, size] = useSize<HTMLDivElement>();
   const [shown, setShown] = useState<(Still & { exact: boolean }) | null>(null);
-  const [problem, setProblem] = useState<{ at: Micros; text: string } | null>(null);
+  const [problem, setProblem] = useState<{ at: Micros; text: string; empty: boolean } | null>(null);
+  const [turn, setTurn] = useState(0);
   const told = useRef(onStill);
   told.current = onStill;
   const last = useRef("");
@@ -57,7 +59,7 @@ export function Screen({ channel, quality, at, scrubbing, playing, note, video, 
     (wish, error, newer) => {
       if (newer || isAbort(error)) return;
       const empty = error instanceof Problem && error.status === 406;
-      setProblem({ at: wish.at, text: empty ? "Nothing is recorded at this instant." : textOf(error) });
+      setProblem({ at: wish.at, text: empty ? "Nothing is recorded at this instant." : textOf(error), empty });
     },
   );
   useEffect(
@@ -73,7 +75,7 @@ export function Screen({ channel, quality, at, scrubbing, playing, note, video, 
   useEffect(() => {
     if (playing || size.width === 0 || settled) return;
     chain.current?.want({ channel, quality, at, rough: scrubbing, width });
-  }, [channel, quality, at, scrubbing, playing, width, size.width > 0]);
+  }, [channel, quality, at, scrubbing, playing, width, size.width > 0, turn]);
 
   // A picture of another instant is never taken for this one: it says what it is, or it is covered.
   const failed = problem !== null && problem.at === at;
@@ -93,6 +95,7 @@ export function Screen({ channel, quality, at, scrubbing, playing, note, video, 
       {!playing && failed && (
         <div class="nothing" role="status">
           <p>{problem.text}</p>
+          {!problem.empty && <Button label="Try again" onClick={() => (setProblem(null), setTurn((it) => it + 1))} />}
         </div>
       )}
       {!playing && shown && !failed && !settled && (

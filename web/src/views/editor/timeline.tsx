@@ -24,6 +24,8 @@ interface Props {
   onScrub: (at: Micros, done: boolean) => void;
   /** A span is drawn. */
   onMark: (start: Micros, end: Micros, done: boolean) => void;
+  /** What was drawn was none: a second finger came. */
+  onUnmark: () => void;
   /** An edge is dragged. */
   onEdge: (range: number, edge: Edge, at: Micros, done: boolean) => void;
   onEdgeKey: (range: number, edge: Edge, by: "frame" | "second", sign: number) => void;
@@ -40,8 +42,8 @@ type Drag =
   | { kind: "edge"; range: number; edge: Edge }
   | { kind: "pinch"; view: View; distance: number; middle: Micros };
 
-/** Pixels a press may move and still be a click. */
-const SLACK = 4;
+/** Pixels a press may move and still be a click; a fingertip is never quite still. */
+const slackOf = (event: PointerEvent): number => (event.pointerType === "touch" ? 10 : 4);
 
 /** How tiles stand for time at this zoom. */
 function tiling(view: View, width: number, frame: Micros): { interval: number; every: number } {
@@ -140,6 +142,8 @@ export function Timeline(props: Props) {
     if (pointers.current.size === 2) {
       const [a = 0, b = 0] = [...pointers.current.values()];
       const middle = timeAt(view, width, (a + b) / 2);
+      if (drag.current?.kind === "mark") props.onUnmark();
+      else if (drag.current?.kind === "scrub" || drag.current?.kind === "edge") finish(timeAt(view, width, a), drag.current);
       drag.current = { kind: "pinch", view, distance: Math.max(20, Math.abs(a - b)), middle };
       return;
     }
@@ -170,7 +174,7 @@ export function Timeline(props: Props) {
       case "edge":
         return onEdge(what.range, what.edge, here.at, false);
       case "press":
-        if (Math.abs(here.x - what.x) < SLACK) return;
+        if (Math.abs(here.x - what.x) < slackOf(event)) return;
         drag.current = { kind: "mark", from: what.at };
         return onMark(Math.min(what.at, here.at), Math.max(what.at, here.at), false);
       case "mark":
@@ -185,19 +189,24 @@ export function Timeline(props: Props) {
     }
   };
 
+  const finish = (at: Micros, what: Drag): void => {
+    if (what.kind === "scrub") props.onScrub(at, true);
+    else if (what.kind === "mark") props.onMark(Math.min(what.from, at), Math.max(what.from, at), true);
+    else if (what.kind === "edge") props.onEdge(what.range, what.edge, at, true);
+  };
+
   const up = (event: PointerEvent): void => {
     if (!pointers.current.delete(event.pointerId)) return;
-    const here = place(event);
+    const { at } = place(event);
     const what = drag.current;
     drag.current = null;
     setDragging(false);
-    if (what?.kind === "scrub") props.onScrub(here.at, true);
-    else if (what?.kind === "press") {
-      const inside = ranges.findIndex((it) => it.start <= here.at && here.at < it.end);
+    // A press that the browser took for its own, to scroll the page, was no click.
+    if (what?.kind === "press" && event.type === "pointerup") {
+      const inside = ranges.findIndex((it) => it.start <= at && at < it.end);
       if (inside >= 0) props.onSelect(inside);
-      props.onScrub(here.at, true);
-    } else if (what?.kind === "mark") props.onMark(Math.min(what.from, here.at), Math.max(what.from, here.at), true);
-    else if (what?.kind === "edge") props.onEdge(what.range, what.edge, here.at, true);
+      props.onScrub(at, true);
+    } else if (what) finish(at, what);
   };
 
   const x = (time: Micros): number => xOf(view, Math.max(1, width), time);

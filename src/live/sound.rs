@@ -1,11 +1,12 @@
-//! Sound that players do not take is made into AAC, for as long as somebody watches: the ring keeps it as it came.
+//! Sound that neither players nor the archive's form take is made into AAC by those who need it, while they need it: the ring
+//! keeps it as it came.
 
 use crate::live::Epoch;
 use crate::media::live::aac::Converter;
 use crate::media::live::{Sample, TrackKind};
 use std::sync::Arc;
 
-/// What stands between the ring and the segmenter.
+/// What stands between the ring and who reads it.
 #[derive(Default)]
 pub struct Sound {
     open: Option<Open>,
