@@ -176,7 +176,6 @@ impl Drop for Peers {
 }
 
 /// Of ffmpeg: CPU seconds for each source and second, its memory for each in MiB, and how many segments it wrote.
-#[allow(clippy::disallowed_methods)] // The rule against processes is about the server.
 fn peer(ffmpeg: &str, sender: &Sender, folder: &Path, seconds: u64) -> Outcome<(f64, f64, usize)> {
     let mut peers = Peers(Vec::new());
     for source in 0..SOURCES {
