@@ -23,10 +23,10 @@ const SOURCES: usize = 20;
 const FPS: u64 = 30;
 const BIT_RATE: i64 = 5_000_000;
 /// From the first picture until everything runs as it goes on, the rings full.
-const WARM: u64 = 20;
+const WARM: u64 = 10;
 const USUAL: u64 = 30;
 /// Of each source in memory; short, so that it is full when it is looked at.
-const RING: &str = "10 s";
+const RING: &str = "5 s";
 /// What a source may take beside its ring, in MiB.
 const BESIDE: f64 = 3.0;
 

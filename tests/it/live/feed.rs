@@ -24,8 +24,8 @@ pub fn begin() -> Timestamp {
     Timestamp::parse("begin", BEGIN).expect("a time")
 }
 
-/// H.264 and AAC with a keyframe every second.
-fn recipe(seconds: i64, (width, height): (usize, usize), b_frames: usize) -> Recipe {
+/// H.264 and AAC with a keyframe every second. A song takes longer to make than clicks, and no two of its frames are alike.
+fn recipe(seconds: i64, (width, height): (usize, usize), b_frames: usize, voice: Voice) -> Recipe {
     Recipe {
         start: begin(),
         first_second: 63,
@@ -35,18 +35,20 @@ fn recipe(seconds: i64, (width, height): (usize, usize), b_frames: usize) -> Rec
         at_keys: true,
         picture: Picture { width, height, format: "yuv420p".into(), full_range: false, interlaced: None },
         coder: Coder::x264("ultrafast", 30, FPS as u64, b_frames),
-        sound: Sound { codec: "aac".into(), bit_rate: 64_000, voice: Voice::Song },
+        sound: Sound { codec: "aac".into(), bit_rate: 64_000, voice },
     }
 }
 
 /// Each is made once, for all tests that ask for it: 16 seconds whose pictures are decoded as they are shown.
-pub static PLAIN: LazyLock<Feed> = LazyLock::new(|| Feed::new(&recipe(SECONDS, (448, 252), 0)));
+pub static PLAIN: LazyLock<Feed> = LazyLock::new(|| Feed::new(&recipe(SECONDS, (448, 252), 0, Voice::Song)));
 /// In another order.
-pub static REORDERED: LazyLock<Feed> = LazyLock::new(|| Feed::new(&recipe(SECONDS, (448, 252), 2)));
+pub static REORDERED: LazyLock<Feed> =
+    LazyLock::new(|| Feed::new(&recipe(SECONDS, (448, 252), 2, Voice::Song)));
 /// Of another size.
-pub static SMALLER: LazyLock<Feed> = LazyLock::new(|| Feed::new(&recipe(SECONDS, (416, 240), 0)));
+pub static SMALLER: LazyLock<Feed> =
+    LazyLock::new(|| Feed::new(&recipe(SECONDS, (416, 240), 0, Voice::Clicks)));
 /// Twenty seconds of small pictures in another order.
-pub static H264: LazyLock<Feed> = LazyLock::new(|| Feed::new(&recipe(20, (160, 96), 2)));
+pub static H264: LazyLock<Feed> = LazyLock::new(|| Feed::new(&recipe(20, (160, 96), 2, Voice::Clicks)));
 /// Eight seconds of HEVC.
 pub static HEVC: LazyLock<Feed> = LazyLock::new(|| {
     let params = "log-level=none:scenecut=0:keyint=25:pools=1:frame-threads=1";
@@ -54,7 +56,7 @@ pub static HEVC: LazyLock<Feed> = LazyLock::new(|| {
     let options = options.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
     let gop = FPS as u64;
     let coder = Coder { name: "libx265".into(), gop, b_frames: 3, forced: false, bit_rate: 0, options };
-    Feed::new(&Recipe { coder, ..recipe(8, (192, 96), 0) })
+    Feed::new(&Recipe { coder, ..recipe(8, (192, 96), 0, Voice::Clicks) })
 });
 
 impl Feed {

@@ -1,4 +1,5 @@
-//! A long while of a source that is recorded, by a clock that leaps from picture to picture: a file that begins anew every minute.
+//! A long while of a source that is recorded, by a clock that leaps from picture to picture: a file that begins anew every ten
+//! seconds.
 
 use super::House;
 use super::recorder_archive::{desk, target, until};
@@ -64,13 +65,13 @@ impl Leaping {
     }
 }
 
-/// A minute of small pictures.
+/// Ten seconds of small pictures.
 fn film(path: &Path) {
     let gop = (SEGMENT / SECOND * FPS) as u64;
     let recipe = Recipe {
         start: Timestamp::from_micros(0),
         first_second: 63,
-        frames: 60 * FPS as u64,
+        frames: 10 * FPS as u64,
         pace: Pace::Steady(FPS as i32, 1),
         segments: vec![gop],
         at_keys: true,
@@ -82,7 +83,8 @@ fn film(path: &Path) {
             interlaced: None,
         },
         coder: Coder::x264("ultrafast", 30, gop, 0),
-        sound: Sound { codec: "aac".into(), bit_rate: 64_000, voice: Voice::Song },
+        // It is not heard, and clicks are made sooner than songs.
+        sound: Sound { codec: "aac".into(), bit_rate: 64_000, voice: Voice::Clicks },
     };
     let target = std::fs::File::create(path).expect("a file");
     file(&recipe, "mpegts", &[], target, &Token::root()).expect("a film");
