@@ -3,6 +3,7 @@
 //! Each source is 1080p at 30 pictures a second and some 5 Mbit/s as MPEG-TS over HTTP, sent picture by picture as it is due;
 //! first ffmpeg gets them, then the server. What counts is the CPU time of who records, for each source and second, and of the
 //! server the memory beside its rings. `cargo bench --bench record`; `-- SECONDS` measures another while than half a minute.
+#![allow(clippy::disallowed_methods)]
 
 mod common;
 

@@ -37,8 +37,24 @@ pub struct Picture {
 /// # Errors
 /// `not-found` when the clip starts after `instant`; `damaged-media` when nothing can be decoded.
 pub fn extract(before: Option<&Clip>, clip: &Clip, instant: Timestamp, token: &Token) -> Result<Picture> {
-    gather(clip, instant, token)?.decode(before, token)
+    let mut gathered = gather(clip, instant, token)?;
+    let mut picture = gathered.decode(before, token);
+    // Of an open GOP libav shows nothing but the keyframe until it has shown that, and pictures that lead it need the
+    // keyframe before.
+    for _ in 0..KEYFRAMES_BACK {
+        token.check()?;
+        let exact = picture.as_ref().is_ok_and(|it| it.pts == gathered.wanted.0);
+        if exact || !gathered.go_back() {
+            break;
+        }
+        picture = gathered.decode(before, token).or(picture);
+    }
+    picture
 }
+
+/// Keyframes gone back by in a file until the wanted picture can be decoded: containers are searched by decoding times, and
+/// not every keyframe is a place where decoding begins.
+const KEYFRAMES_BACK: usize = 3;
 
 /// The compressed pictures of a clip up to the one on screen at an instant, in memory.
 pub struct Gathered {
@@ -50,6 +66,8 @@ pub struct Gathered {
     target: i64,
     /// PTS and place of the packet on screen at the target.
     wanted: (i64, usize),
+    /// Whether there may be more before the first packet.
+    entered: bool,
 }
 
 /// Reads what [`extract`] decodes, and decodes nothing.
@@ -64,29 +82,18 @@ pub fn gather(clip: &Clip, instant: Timestamp, token: &Token) -> Result<Gathered
     }
     // Long files are entered at the keyframe; those that cannot be searched are read from the start.
     let entered = reader.demuxer.format_name() != "mpegts" && reader.seek(target).is_ok();
-    let mut packets = collect(&mut reader, target)?;
-    let mut wanted = shown(&packets, target);
-    for _ in 0..KEYFRAMES_BACK {
-        if !entered || wanted.is_some_and(|it| keyframe(&packets, it).is_some()) {
-            break;
+    let packets = collect(&mut reader, target)?;
+    let mut gathered = Gathered { reader, video, anchor, packets, target, wanted: (target, 0), entered };
+    loop {
+        if let Some(wanted) = shown(&gathered.packets, target) {
+            gathered.wanted = wanted;
+            return Ok(gathered);
         }
-        let Some(first) = packets.first().and_then(|it| it.dts().or(it.pts())) else { break };
-        if reader.seek(first - 1).is_err() {
-            break;
+        if !gathered.go_back() {
+            return Err(Error::damaged("there is no picture for that instant"));
         }
-        match collect(&mut reader, target) {
-            Ok(more) if more.len() > packets.len() => packets = more,
-            _ => break,
-        }
-        wanted = shown(&packets, target);
     }
-    let wanted = wanted.ok_or_else(|| Error::damaged("there is no picture for that instant"))?;
-    Ok(Gathered { reader, video, anchor, packets, target, wanted })
 }
-
-/// Keyframes gone back by where the one a file was entered at is shown after the wanted picture: containers are searched by
-/// decoding times, and pictures that lead an open GOP are decoded after its keyframe and need the one before.
-const KEYFRAMES_BACK: usize = 3;
 
 /// PTS and place of the packet on screen at `target`.
 fn shown(packets: &[Packet], target: i64) -> Option<(i64, usize)> {
@@ -105,10 +112,26 @@ fn keyframe(packets: &[Packet], (pts, at): (i64, usize)) -> Option<usize> {
 }
 
 impl Gathered {
+    /// Reads from the keyframe before the first packet on; false where there is none.
+    fn go_back(&mut self) -> bool {
+        let first = self.packets.first().and_then(|it| it.dts().or(it.pts()));
+        let Some(first) = first.filter(|_| self.entered) else { return false };
+        if self.reader.seek(first - 1).is_err() {
+            return false;
+        }
+        match collect(&mut self.reader, self.target) {
+            Ok(more) if more.len() > self.packets.len() => self.packets = more,
+            _ => return false,
+        }
+        self.wanted = shown(&self.packets, self.target).unwrap_or(self.wanted);
+        true
+    }
+
     /// Decodes the picture; see [`extract`].
     pub fn decode(&self, before: Option<&Clip>, token: &Token) -> Result<Picture> {
-        let Self { reader, video, anchor, packets, target, wanted } = self;
-        let mut search = Search { packets, target: *target, wanted: *wanted, decoded: 0, token };
+        let Self { reader, video, anchor, packets, target, wanted, .. } = self;
+        let mut search =
+            Search { packets, target: *target, wanted: *wanted, decoded: 0, rotation: None, token };
         let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
 
         let key = keyframe(packets, *wanted);
@@ -129,9 +152,11 @@ impl Gathered {
                 found = Some(better);
             }
         }
-        let frame = found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
+        let mut frame =
+            found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
+        video.sample_aspect.into_iter().for_each(|it| frame.set_sample_aspect(it));
         let pts = frame.pts().unwrap_or(wanted.0);
-        let rotation = frame.rotation().unwrap_or(video.rotation);
+        let rotation = frame.rotation().or(search.rotation).unwrap_or(video.rotation);
         let key = packets[wanted.1].is_key();
         Ok(Picture { start: anchor.wall_of(pts), pts, key, rotation, decoded: search.decoded, frame })
     }
@@ -189,6 +214,8 @@ struct Search<'a> {
     /// PTS and place of the packet on screen at the target.
     wanted: (i64, usize),
     decoded: usize,
+    /// What a picture said last. A keyframe says it for those behind it (H.264 §D.2.27), and libav tells it of that alone.
+    rotation: Option<u32>,
     token: &'a Token,
 }
 
@@ -203,9 +230,10 @@ impl Search<'_> {
     ) -> Result<Option<Frame>> {
         let target = self.target;
         let mut best: Option<Frame> = None;
-        let mut decoded = 0;
+        let (mut decoded, mut rotation) = (0, self.rotation);
         let mut take = |frame: Frame| {
             decoded += 1;
+            rotation = frame.rotation().or(rotation);
             if let Some(pts) = frame.pts().filter(|pts| *pts <= target)
                 && best.as_ref().and_then(Frame::pts).is_none_or(|than| pts > than)
             {
@@ -227,6 +255,7 @@ impl Search<'_> {
         }
         decoder.push(None, &mut take)?;
         self.decoded += decoded;
+        self.rotation = rotation;
         Ok(best)
     }
 }

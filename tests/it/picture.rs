@@ -186,7 +186,16 @@ fn turned(bytes: Vec<u8>) -> Vec<u8> {
     let status = Command::new("ffmpeg")
         .args(["-v", "error", "-copyts", "-i"])
         .arg(&plain)
-        .args(["-map", "0", "-c", "copy", "-bsf:v", "h264_metadata=rotate=90", "-muxdelay", "0"])
+        .args([
+            "-map",
+            "0",
+            "-c",
+            "copy",
+            "-bsf:v",
+            "h264_metadata=display_orientation=insert:rotate=90",
+            "-muxdelay",
+            "0",
+        ])
         .args(["-muxpreload", "0", "-mpegts_copyts", "1"])
         .arg(&turned)
         .stdin(Stdio::null())

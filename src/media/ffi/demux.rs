@@ -37,6 +37,8 @@ pub struct StreamInfo {
     pub frame_rate: (i32, i32),
     /// Degrees clockwise the picture must be turned to be seen upright.
     pub rotation: u32,
+    /// Width of a sample over its height, where the container says it: then it counts, whatever the pictures say.
+    pub sample_aspect: Option<(i32, i32)>,
     /// Of a video stream.
     pub format: PixelFormat,
     pub attached_picture: bool,
@@ -394,6 +396,7 @@ fn describe(index: usize, stream: *mut ffi::AVStream) -> StreamInfo {
             _ => StreamKind::Other,
         };
         let (base, rate) = ((*stream).time_base, (*stream).avg_frame_rate);
+        let aspect = (*stream).sample_aspect_ratio;
         StreamInfo {
             index,
             kind,
@@ -406,6 +409,7 @@ fn describe(index: usize, stream: *mut ffi::AVStream) -> StreamInfo {
             bit_rate: (*parameters).bit_rate,
             frame_rate: if rate.num > 0 && rate.den > 0 { (rate.num, rate.den) } else { (0, 1) },
             rotation: rotation(stream),
+            sample_aspect: (aspect.num > 0 && aspect.den > 0).then_some((aspect.num, aspect.den)),
             format: PixelFormat((*parameters).format),
             attached_picture: (*stream).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0,
         }

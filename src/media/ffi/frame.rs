@@ -131,6 +131,11 @@ impl Frame {
         unsafe { (*self.as_ptr()).pts = pts.unwrap_or(NO_PTS) };
     }
 
+    pub fn set_sample_aspect(&mut self, (num, den): (i32, i32)) {
+        // SAFETY: as in `set_pts`.
+        unsafe { (*self.as_ptr()).sample_aspect_ratio = ffi::AVRational { num, den } };
+    }
+
     /// Forgets the source's picture type, so that an encoder decides itself; `key` asks for an IDR picture.
     pub fn set_picture_type(&mut self, key: bool) {
         let kind = if key {

@@ -66,7 +66,8 @@ pub fn keyframes(path: &Path, apart: i64, token: &Token, take: &mut TakeKeyframe
             Err(error) if error.kind == Kind::Damaged => continue,
             outcome => outcome?,
         }
-        if let Some(frame) = found {
+        if let Some(mut frame) = found {
+            video.sample_aspect.into_iter().for_each(|it| frame.set_sample_aspect(it));
             last = Some(at);
             take(&frame, frame.rotation().unwrap_or(video.rotation), at)?;
         }

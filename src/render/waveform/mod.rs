@@ -98,7 +98,7 @@ struct Cold {
 
 enum Begun {
     Done(Made),
-    Cold(Cold),
+    Cold(Arc<Cold>),
 }
 
 impl Render {
@@ -157,7 +157,7 @@ impl Render {
         let begin = move |token: &Token| begin(&render, source, token);
         let cold = match self.pool.submit(Lane::Interactive, &token, begin)?.await? {
             Begun::Done(made) => return Ok(made),
-            Begun::Cold(cold) => Arc::new(cold),
+            Begun::Cold(cold) => cold,
         };
         let (render, shared) = (self.clone(), Arc::clone(&cold));
         let work = move |task: usize, token: &Token| shared.decode(&render, task, token);
@@ -238,7 +238,7 @@ fn begin(render: &Render, mut source: WaveformSource, token: &Token) -> Result<B
         return finish(&source, &canvas).map(Begun::Done);
     }
     let tasks = tasks(&missing);
-    Ok(Begun::Cold(Cold { source, part, canvas: Mutex::new(canvas), tasks }))
+    Ok(Begun::Cold(Arc::new(Cold { source, part, canvas: Mutex::new(canvas), tasks })))
 }
 
 /// Places in rows of neighbours, so that a decoder's run-in is at hand.

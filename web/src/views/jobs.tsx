@@ -13,7 +13,9 @@ function Row({ job, again }: { job: Job; again: () => void }) {
   };
   const [started, ended] = [job.started ? parseTime(job.started) : null, job.ended ? parseTime(job.ended) : null];
   const percent = Math.round(job.progress * 100);
-  const made = (job.result as { made?: string[] } | null)?.made ?? [];
+  const result = job.result as { made?: string[]; kept?: string[] } | null;
+  // Those that were there before are the same ones.
+  const files = [...(result?.made ?? []), ...(result?.kept ?? [])];
   return (
     <li class="card job">
       <div class="row">
@@ -34,9 +36,10 @@ function Row({ job, again }: { job: Job; again: () => void }) {
       )}
       {job.failure && <Notice>{job.failure.detail}</Notice>}
       {error && <Notice>{error}</Notice>}
-      {made.length > 0 && (
+      {job.state === "done" && job.kind === "generate-videos" && files.length === 0 && <p class="hint">Nothing is recorded there; no file was made.</p>}
+      {files.length > 0 && (
         <ul class="files">
-          {made.map((name) => (
+          {files.map((name) => (
             <li>
               <a href={`/segments/${encodeURIComponent(name)}`} download={name}>
                 {name}

@@ -105,7 +105,7 @@ function Card({ stream, again }: { stream: Stream; again: () => void }) {
         <Button bare icon="trash" label={`Take ${stream.id} away`} onClick={() => confirm(`Take the stream ${stream.id} away? What is recorded stays.`) && act(send("DELETE", base))} />
       </header>
       <div class="split">
-        <div class="screen small">{watching && stream.viewer_url ? <Player url={stream.viewer_url} name={stream.id} /> : live ? <Snapshot stream={stream} /> : <div class="nothing" />}</div>
+        <div class="screen small">{watching && stream.viewer_url ? <Player url={stream.viewer_url} name={stream.id} /> : live ? <Snapshot stream={stream} /> : <div class="nothing">{stream.cause === "idle" && <p>It is followed while somebody watches.</p>}</div>}</div>
         <div>
           <dl class="pairs">
             {picture && (
@@ -122,7 +122,7 @@ function Card({ stream, again }: { stream: Stream; again: () => void }) {
                 <dd>{facts.fps.toFixed(1)} a second</dd>
               </div>
             )}
-            {facts.latency !== undefined && facts.latency !== null && (
+            {live && facts.latency !== undefined && facts.latency !== null && (
               <div>
                 <dt>Latency</dt>
                 <dd>{Math.max(0, facts.latency).toFixed(1)} s</dd>

@@ -180,9 +180,9 @@ test("scrubbing asks for no more than 30 answers a second, and ends with the rig
   const [left, right] = [await point(page, 0.01, "ruler"), await point(page, 0.99, "ruler")];
   await page.mouse.move(left.x, left.y);
   await page.mouse.down();
-  for (let turn = 0; turn < 6; turn++) {
+  for (let turn = 0; turn < 4; turn++) {
     const to = turn % 2 === 0 ? right : left;
-    await page.mouse.move(to.x, to.y, { steps: 80 });
+    await page.mouse.move(to.x, to.y, { steps: 60 });
   }
   const last = await point(page, 0.8, "ruler");
   await page.mouse.move(last.x, last.y, { steps: 10 });

@@ -9,11 +9,12 @@ const problem = (status) => ({
   contentType: "application/problem+json",
   body: JSON.stringify({ type: "about:blank", title: "Not now", status, code: "cancelled", detail: DETAIL }),
 });
-/** Answers everything below these roots with a failure. */
-const failing = (roots, status) => (page) =>
-  page.route((url) => roots.some((root) => url.pathname.startsWith(root)), (route) => route.fulfill(problem(status)));
 
 test("whatever route fails, the rest of a page is there and the problem is told", async () => {
+  let failing = [];
+  const fail = (page) => page.route((url) => failing.some((root) => url.pathname.startsWith(root)), (route) => route.fulfill(problem(500)));
+  const { page, close } = await open("#/nowhere", { spoil: fail });
+  const go = (hash) => page.evaluate((hash) => (location.hash = hash), hash);
   const editor = edit("360p", `range=${iso(1)},${iso(3)}`, `at=${iso(1)}`);
   for (const [hash, roots, told, there] of [
     ["#/", ["/files"], DETAIL, "Channels"],
@@ -29,12 +30,15 @@ test("whatever route fails, the rest of a page is there and the problem is told"
     ["#/jobs", ["/jobs"], DETAIL, "Jobs"],
     ["#/status", ["/metrics", "/health"], DETAIL, "takes no requests"],
   ]) {
-    const { page, close } = await open(hash, { spoil: failing(roots, 500) });
+    failing = roots;
+    await go("#/nowhere");
+    await page.getByText("There is no such page").waitFor();
+    await go(hash);
     await page.getByRole("main").getByText(there).first().waitFor();
     if (told) await page.getByText(told).first().waitFor();
     if (hash === editor && !told) assert.equal(await frames(page), 2 * FPS, `without ${roots}`);
-    await close();
   }
+  await close();
 });
 
 test("a server that is busy for a moment is asked again", async () => {

@@ -107,6 +107,7 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
   const [transitions, setTransitions] = useState<Transition[]>([]);
   const keys = useRef<Micros[]>([]);
   const past = useRef<Edit[]>([]);
+  const ours = useRef(location.hash);
   const steps = useRef<{ base: Micros; count: number; to: Micros }>();
   const video = useRef<HTMLVideoElement>(null);
   const playback = useRef<Playback>();
@@ -147,7 +148,10 @@ function Desk({ channel, quality, query, extent, live }: { channel: string; qual
   useEffect(() => {
     const timer = setTimeout(() => {
       const hash = address();
-      if (location.hash !== hash) history.replaceState(null, "", hash);
+      // Somebody who went elsewhere a moment ago is not brought back.
+      if (location.hash !== ours.current || hash === ours.current) return;
+      history.replaceState(null, "", hash);
+      ours.current = location.hash;
     }, playing ? 1000 : 200);
     return () => clearTimeout(timer);
   }, [channel, quality, edit, at, view, snap, playing]);
