@@ -34,6 +34,9 @@ use std::sync::Arc;
 /// Every address there is. Those without a word on it answer GET, HEAD and OPTIONS.
 fn tree(config: &mut ServiceConfig) {
     config
+        // Addresses are tried in this order, each by an expression of its own. First, since every viewer of a live stream asks for
+        // it four times a second: behind all others, finding it took a fifth of what a viewer costs.
+        .service(at("/live/{stream}/{token}/{file}", live::file))
         .service(at("/files", files::channels))
         .service(at("/files/{channel}", files::qualities))
         .service(at("/files/{channel}/{quality}", files::hours))
@@ -125,7 +128,6 @@ fn tree(config: &mut ServiceConfig) {
         .service(at("/live/{stream}/frame.png", stills::png))
         .service(at("/live/{stream}/frame.webp", stills::webp))
         .service(at("/live/{stream}/frame.avif", stills::avif))
-        .service(at("/live/{stream}/{token}/{file}", live::file))
         .service(resource("/streams/{stream}/viewers", "POST, OPTIONS", |it| {
             it.route(web::post().to(live::invite))
         }))
