@@ -13,7 +13,7 @@ struct Bits {
 impl Bits {
     fn put(&mut self, value: u8, bits: usize) {
         for at in (0..bits).rev() {
-            if self.count % 8 == 0 {
+            if self.count.is_multiple_of(8) {
                 self.bytes.push(0);
             }
             if let Some(last) = self.bytes.last_mut() {

@@ -127,7 +127,7 @@ impl SoundEntry {
     fn sample_bits(&self) -> u16 {
         const INFO: usize = 8;
         match &self.coding {
-            SoundCoding::Boxed { kind, record, .. } if kind == b"dfLa" => {
+            SoundCoding::Boxed { kind: [b'd', b'f', b'L', b'a'], record, .. } => {
                 // One less, in five bits behind the sizes, the rate and the channels (RFC 9639 §8.2).
                 let at = |place: usize| record.get(INFO + place).copied().map(u16::from);
                 at(12).zip(at(13)).map_or(16, |(high, low)| ((high & 1) << 4 | low >> 4) + 1)

@@ -203,9 +203,10 @@ fn sound_that_comes_much_later_than_its_pictures_is_waited_for() {
     let mut came = Vec::new();
     let mut segmenter = Segmenter::new(TARGETS);
     for (_, (epoch, sample)) in &all {
-        segmenter.take(epoch, &Arc::new(sample.clone()), |cut| match cut {
-            Cut::Part(it) => came.extend(it.audio),
-            _ => {}
+        segmenter.take(epoch, &Arc::new(sample.clone()), |cut| {
+            if let Cut::Part(it) = cut {
+                came.extend(it.audio);
+            }
         });
     }
     assert!(came.windows(2).all(|it| it[1].dts > it[0].dts), "each at a time of its own");
