@@ -261,7 +261,9 @@ impl<'a> Run<'a> {
         let video = self.kinds[healed.track] == TrackKind::Video;
         let media = base.micros(healed.dts);
         if video {
-            let told = self.told(base, raw.pts).map(|it| (it, base.micros(healed.pts)));
+            // RTP has no time for the first picture: its place before the second is known, and nothing was shifted yet.
+            let of = raw.pts.or(self.first.then_some(healed.pts));
+            let told = self.told(base, of).map(|it| (it, base.micros(healed.pts)));
             self.clock.observe(media, arrival, told);
         }
         let Some(track) = self.places[healed.track] else {
