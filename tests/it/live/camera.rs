@@ -361,7 +361,7 @@ impl<'a> Session<'a> {
         let reel = &self.shared.reel;
         let then = self.manner.then.clone();
         let reels = std::iter::once(reel).chain(then.as_ref());
-        let mut pictures: Vec<(usize, &(i64, Vec<Vec<u8>>))> = Vec::new();
+        let mut pictures = Vec::new();
         for reel in reels {
             let begins = pictures.len();
             pictures.extend(reel.pictures.iter().map(|it| (begins, it)));
