@@ -202,10 +202,23 @@ impl<T> Healer<T> {
                 outcome.mended = Some("first-keyframe");
             }
         }
+        first.pts = first.pts.or_else(|| self.shown_before_the_others(&first));
         self.pass(first, payload, outcome);
         for (times, payload) in std::mem::take(&mut self.held) {
             self.pass(times, payload, outcome);
         }
+    }
+
+    /// When a first picture is shown that does not say so, as over RTP: a picture's length before the earliest of those that
+    /// are held.
+    fn shown_before_the_others(&self, first: &Times) -> Option<i64> {
+        let shape = self.tracks[first.track].shape;
+        let step = if first.duration > 0 { first.duration } else { shape.duration.max(1) };
+        let shown = self.held.iter().filter(|it| it.0.track == first.track).filter_map(|it| it.0.pts);
+        // The next one alone may be shown after pictures that are still to come.
+        let shown = shown.clone().nth(1).and(shown.min())?.saturating_sub(step);
+        let near = |dts: i64| shown >= dts && shape.base.micros(shown.saturating_sub(dts)) < SECOND;
+        first.dts.is_some_and(near).then_some(shown)
     }
 
     fn pass(&mut self, times: Times, payload: T, outcome: &mut Outcome<T>) {

@@ -150,6 +150,24 @@ fn a_hole_of_the_source_stays_a_hole() {
 }
 
 #[test]
+fn a_first_picture_without_times_is_shown_before_those_that_follow() {
+    // One picture and two that are shown before it, over and over; decoding times are known from the sixth on.
+    let shown = |number: i64| match number {
+        0 => 0,
+        it if it % 3 == 1 => it + 2,
+        it => it - 1,
+    };
+    let run = pictures(30, |number, it| {
+        it.pts = Some((shown(number) + 2) * STEP).filter(|_| number > 0);
+        it.dts = it.dts.filter(|_| number > 5);
+    });
+    whole(&run, 30);
+    for (number, dts, pts) in &run.kept {
+        assert_eq!(pts - dts, (shown(*number) + 2 - number) * STEP, "picture {number}");
+    }
+}
+
+#[test]
 fn dts_that_are_missing_are_derived() {
     for range in [0..5, 0..7, 120..127, 50..54, 1..2, 0..1, 0..240] {
         let run = pictures(240, |number, it| {
