@@ -207,13 +207,15 @@ fn bench() -> Outcome<()> {
     let rate = clip.samples.iter().map(|it| it.data.len()).sum::<usize>() as f64 * 8.0 / 10e6;
     let (app, stream, folder, _archive) = serve()?;
     let (sent, over) = (Mutex::new(Vec::new()), Arc::new(AtomicBool::new(false)));
+    // The source goes on until everybody has what they wait for.
+    let left = AtomicBool::new(false);
     let seen: Seen = Arc::default();
     let (cold, warm, ends, cpu) = beside(app, |address| {
         std::thread::scope(|scope| {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let begun = Instant::now();
             stream.ring.begin(clip.tracks.clone(), "start");
-            let feeder = scope.spawn(|| feed(&stream, &clip, &|| over.load(Ordering::Relaxed), &sent));
+            let feeder = scope.spawn(|| feed(&stream, &clip, &|| left.load(Ordering::Relaxed), &sent));
             let done = runtime.block_on(async {
                 let start = tokio::task::LocalSet::new();
                 start
@@ -242,7 +244,7 @@ fn bench() -> Outcome<()> {
                     })
                     .await
             });
-            over.store(true, Ordering::Relaxed);
+            left.store(true, Ordering::Relaxed);
             feeder.join().map_err(|_| "the feeder fell over")?;
             done
         })
