@@ -44,6 +44,35 @@ pub fn seconds(quality: &str) -> i64 {
     STREAMS.iter().find(|it| it.0 == quality).map_or(0, |it| it.3)
 }
 
+/// Writes seconds of a made-up stream into a quality.
+fn fill(
+    root: &Path,
+    (channel, quality): (&str, &str),
+    seconds: i64,
+    (width, height): (usize, usize),
+    crf: u8,
+) -> Outcome<()> {
+    let archive = Archive::open(root, Limits::default(), Metrics::new())?;
+    let (channel, quality) = (Channel::new(channel)?, Quality::new(quality)?);
+    let what = Synthetic {
+        start: start(),
+        frames: (seconds * FPS) as u64,
+        fps: FPS as u32,
+        segment_frames: (SEGMENT / SECOND * FPS) as u64,
+        width,
+        height,
+        preset: "veryfast".into(),
+        crf,
+        b_frames: 3,
+    };
+    synthesise(&what, &Token::root(), |segment| {
+        let mut writer = archive.create_segment(&channel, &quality, segment.start)?;
+        writer.write(&segment.bytes)?;
+        writer.finish(segment.duration, SegmentKind::Full).map(drop)
+    })?;
+    Ok(())
+}
+
 /// The archive, made by the first bench that asks. A change of what it holds wants another name.
 pub fn archive() -> Outcome<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
@@ -53,26 +82,8 @@ pub fn archive() -> Outcome<PathBuf> {
     }
     eprintln!("making an archive in {} (once, half a minute)", root.display());
     let part = tempfile::tempdir_in(target)?;
-    let archive = Archive::open(part.path(), Limits::default(), Metrics::new())?;
-    let channel = Channel::new(CHANNEL)?;
     for (name, width, height, seconds) in STREAMS {
-        let quality = Quality::new(name)?;
-        let what = Synthetic {
-            start: start(),
-            frames: (seconds * FPS) as u64,
-            fps: FPS as u32,
-            segment_frames: (SEGMENT / SECOND * FPS) as u64,
-            width,
-            height,
-            preset: "veryfast".into(),
-            crf: 16,
-            b_frames: 3,
-        };
-        synthesise(&what, &Token::root(), |segment| {
-            let mut writer = archive.create_segment(&channel, &quality, segment.start)?;
-            writer.write(&segment.bytes)?;
-            writer.finish(segment.duration, SegmentKind::Full).map(drop)
-        })?;
+        fill(part.path(), (CHANNEL, name), seconds, (width, height), 16)?;
     }
     tiny(part.path(), TINY_HOURS)?;
     let part = part.keep();
@@ -100,24 +111,7 @@ pub fn long() -> Outcome<PathBuf> {
     }
     eprintln!("making an archive in {} (once, a minute)", root.display());
     let part = tempfile::tempdir_in(target)?;
-    let archive = Archive::open(part.path(), Limits::default(), Metrics::new())?;
-    let (channel, quality) = (Channel::new("made")?, Quality::new("360p")?);
-    let what = Synthetic {
-        start: start(),
-        frames: (MADE * 60 * FPS) as u64,
-        fps: FPS as u32,
-        segment_frames: (SEGMENT / SECOND * FPS) as u64,
-        width: 640,
-        height: 360,
-        preset: "veryfast".into(),
-        crf: 20,
-        b_frames: 3,
-    };
-    synthesise(&what, &Token::root(), |segment| {
-        let mut writer = archive.create_segment(&channel, &quality, segment.start)?;
-        writer.write(&segment.bytes)?;
-        writer.finish(segment.duration, SegmentKind::Full).map(drop)
-    })?;
+    fill(part.path(), ("made", "360p"), MADE * 60, (640, 360), 20)?;
     link(&part.path().join("made/360p/2024-11-09T12"), &part.path().join("long/360p"), HOURS)?;
     link(&self::archive()?.join(format!("{CHANNEL}/720p/2024-11-09T12")), &part.path().join("long/720p"), 1)?;
     std::fs::rename(part.keep(), &root)?;

@@ -28,7 +28,7 @@ fn window(segments: usize) -> Window {
 
 fn first_told(window: &Window) -> u64 {
     let text = window.playlist(false);
-    let line = text.lines().find_map(|it| it.strip_prefix("\x23EXT-X-MEDIA-SEQUENCE:")).unwrap();
+    let line = text.lines().find_map(|it| it.strip_prefix("#EXT-X-MEDIA-SEQUENCE:")).unwrap();
     line.parse().unwrap()
 }
 
@@ -83,9 +83,7 @@ fn parts_are_pieces_of_their_segment() {
     };
     assert_eq!((whole.as_ptr(), &part), (part.as_ptr(), &before));
     assert!(
-        window
-            .playlist(false)
-            .contains("\x23EXT-X-GAP\n\x23EXT-X-PART:DURATION=1.000000,URI=\"part-1-0.m4s\"")
+        window.playlist(false).contains("#EXT-X-GAP\n#EXT-X-PART:DURATION=1.000000,URI=\"part-1-0.m4s\"")
     );
 }
 
@@ -99,7 +97,7 @@ fn heads_are_counted_over_a_streams_life() {
     }
     let text = window.playlist(false);
     assert!(
-        !text.contains("DISCONTINUITY-SEQUENCE") && text.matches("\x23EXT-X-DISCONTINUITY\n").count() == 1,
+        !text.contains("DISCONTINUITY-SEQUENCE") && text.matches("#EXT-X-DISCONTINUITY\n").count() == 1,
         "{text}"
     );
     segment(&mut window, 2, 100);
@@ -108,7 +106,7 @@ fn heads_are_counted_over_a_streams_life() {
     window.end_segment();
     let text = window.playlist(false);
     assert!(
-        text.contains("\x23EXT-X-DISCONTINUITY-SEQUENCE:1\n") && !text.contains("\x23EXT-X-DISCONTINUITY\n"),
+        text.contains("#EXT-X-DISCONTINUITY-SEQUENCE:1\n") && !text.contains("#EXT-X-DISCONTINUITY\n"),
         "{text}"
     );
     assert!(matches!(window.heading(0), Found::Here(_)), "kept with its segments");
@@ -121,7 +119,7 @@ fn heads_are_counted_over_a_streams_life() {
 fn target_durations_rise_only_when_they_must() {
     let target = |window: &Window| {
         let text = window.playlist(false);
-        text.lines().find_map(|it| it.strip_prefix("\x23EXT-X-TARGETDURATION:")).unwrap().to_owned()
+        text.lines().find_map(|it| it.strip_prefix("#EXT-X-TARGETDURATION:")).unwrap().to_owned()
     };
     let mut window = window(1);
     assert_eq!(target(&window), "2");
