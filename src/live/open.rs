@@ -42,13 +42,21 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
     match &job.settings.source {
         Source::Pull(address) if address.protocol() == Some(Protocol::File) => film(job, address),
         Source::Pull(address) => {
-            job.guard.check(address, job.budgets.connect, job.token)?;
-            let (told, required) = options.for_libav(address, job.budgets.connect);
-            let demuxer =
-                reach(job, address.secret(), &told, required, protocols(address), job.budgets.connect)?;
+            let found = job.guard.check(address, job.budgets.connect, job.token)?;
+            let urls = address.fixed(&found);
+            let budget = job.budgets.connect / urls.len() as u32;
+            let (told, required) = options.for_libav(address, budget);
+            let reach = |url: &String| reach(job, url, &told, required, protocols(address), budget);
+            // A host may have addresses that lead nowhere from here.
+            let passing = |error: &Error| {
+                matches!(error.code, "refused" | "unreachable" | "timeout" | "timeout-connect")
+            };
+            let (last, others) = urls.split_last().ok_or_else(|| Error::internal("an address of nothing"))?;
+            let others = others.iter().map(reach).find(|it| !it.as_ref().is_err_and(passing));
+            let demuxer = others.unwrap_or_else(|| reach(last))?;
             // RTSP follows redirections by itself.
             let there = demuxer.address();
-            if there != address.secret() && address.protocol() == Some(Protocol::Rtsp) {
+            if !urls.contains(&there) && address.protocol() == Some(Protocol::Rtsp) {
                 job.guard.check(&Address::parse(&there)?, job.budgets.connect, job.token)?;
             }
             Ok(Opened { demuxer, film: None })
