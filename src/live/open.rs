@@ -5,7 +5,7 @@ use super::worker::Job;
 use crate::archive::Root;
 use crate::base::time::{Clock, TimeBase};
 use crate::base::{Error, Kind, Result, Timestamp, Token};
-use crate::media::live::{Demuxer, Input, Packet, Remote};
+use crate::media::live::{Demuxer, Input, Packet, Remote, intake};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -108,6 +108,7 @@ fn reach(
         formats: FORMATS,
         allow: Box::new(allow),
         connect,
+        in_order: intake::is_in_order,
         understand: job.budgets.first_frame,
     };
     Demuxer::open_remote(remote, job.token).map_err(|error| match error.code {

@@ -170,6 +170,13 @@ impl<'a> Run<'a> {
         }
         self.source.pace(base.micros(dts.or(pts).unwrap_or(0)), self.job.clock, self.job.token)?;
         let arrival = if self.source.is_paced() { self.job.clock.now() } else { arrival };
+        if raw.key && !self.begun && self.kinds[raw.track] == TrackKind::Video && self.intake.knows_video() {
+            let tracks = self.intake.tracks();
+            let (ticks, data) = (raw.pts.or(raw.dts).unwrap_or(0), raw.data.clone());
+            let (track, duration) = (raw.track, 0);
+            let sample = Sample { track, dts: ticks, pts: ticks, duration, key: true, time: arrival, data };
+            self.job.ring.show(tracks, sample);
+        }
         let times = Times {
             track: raw.track,
             pts,

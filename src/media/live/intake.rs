@@ -377,6 +377,15 @@ impl Reader {
     }
 }
 
+/// Whether pictures of H.264 with these parameter sets are shown in the order they are sent, and how many a second: then a source
+/// needs no further look.
+pub fn is_in_order(extradata: &[u8]) -> bool {
+    let (_, units) = Framing::of(extradata, false);
+    let sets = units.iter().filter_map(|it| ParameterSet::parse(VideoCodec::H264, it));
+    let mut formats = sets.filter_map(|it| VideoFormat::of(VideoCodec::H264, &it)).peekable();
+    formats.peek().is_some() && formats.all(|it| it.reorder == Some(0) && it.frame_rate.is_some())
+}
+
 /// OpusSpecificBox (Opus in ISOBMFF §4.3.2) out of an OpusHead (RFC 7845 §5.1), whose numbers have the other byte order.
 fn opus_record(head: &[u8]) -> Option<Vec<u8>> {
     let rest = head.strip_prefix(b"OpusHead")?;
