@@ -1,6 +1,6 @@
 //! Opens what a run reads from: an address, somebody who pushes, or a file that stands for a source.
 
-use super::source::{Address, Protocol, Push, Source};
+use super::source::{Address, Options, Protocol, Push, Source, Transport};
 use super::worker::Job;
 use crate::archive::Root;
 use crate::base::time::{Clock, TimeBase};
@@ -18,6 +18,7 @@ const FORMATS: &str = "rtsp,sdp,rtp,hls,flv,live_flv,mpegts,mov,mp4,m4a,3gp,3g2,
 pub(super) struct Opened {
     demuxer: Demuxer,
     film: Option<Film>,
+    gathers: bool,
 }
 
 /// A file that stands for a live source: begun again at its end, at the pace it is shown at.
@@ -59,7 +60,7 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
             if !urls.contains(&there) && address.protocol() == Some(Protocol::Rtsp) {
                 job.guard.check(&Address::parse(&there)?, job.budgets.connect, job.token)?;
             }
-            Ok(Opened { demuxer, film: None })
+            Ok(Opened { demuxer, film: None, gathers: gathers(address, options) })
         }
         Source::Push(Push::Http) => {
             let gone = || Error::new(Kind::NotFound, "ended", "nobody sends");
@@ -69,7 +70,7 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
                 _ => error,
             };
             let demuxer = Demuxer::open_stream(Box::new(reader), None, job.token).map_err(silent)?;
-            Ok(Opened { demuxer, film: None })
+            Ok(Opened { demuxer, film: None, gathers: true })
         }
         Source::Push(push) => {
             let host = std::net::SocketAddr::new(job.listen, options.port.unwrap_or_default());
@@ -80,7 +81,7 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
             let told = options.for_listening(*push);
             // Whoever pushes comes when they come.
             let demuxer = reach(job, &url, &told, &[], protocols, Duration::MAX)?;
-            Ok(Opened { demuxer, film: None })
+            Ok(Opened { demuxer, film: None, gathers: *push == Push::Rtmp })
         }
     }
 }
@@ -107,14 +108,25 @@ fn reach(
         protocols,
         formats: FORMATS,
         allow: Box::new(allow),
-        connect,
         in_order: intake::is_in_order,
+        connect,
         understand: job.budgets.first_frame,
     };
     Demuxer::open_remote(remote, job.token).map_err(|error| match error.code {
         "timeout" => Error { code: "timeout-connect", ..error },
         _ => error,
     })
+}
+
+/// Whether what is not read at once waits in the buffers of a connection, and whoever sends waits where those are full. What comes
+/// in datagrams is lost instead; and where arrivals are the times, each counts.
+fn gathers(address: &Address, options: &Options) -> bool {
+    let connected = match address.protocol() {
+        Some(Protocol::Http | Protocol::Rtmp) => true,
+        Some(Protocol::Rtsp) => matches!(options.rtsp_transport, Some(Transport::Tcp | Transport::Http)),
+        _ => false,
+    };
+    connected && options.use_wallclock_as_timestamps != Some(true)
 }
 
 /// The protocols of libav that an address may lead to.
@@ -149,7 +161,7 @@ fn film(job: &Job<'_>, address: &Address) -> Result<Opened> {
         ends: BTreeMap::new(),
         begun: None,
     };
-    Ok(Opened { demuxer, film: Some(film) })
+    Ok(Opened { demuxer, film: Some(film), gathers: false })
 }
 
 fn roll(root: &Root, name: &str, token: &Token) -> Result<Demuxer> {
@@ -207,6 +219,11 @@ impl Opened {
         }
         film.ends.insert(track, end);
         true
+    }
+
+    /// It may be left alone for a while.
+    pub fn gathers(&self) -> bool {
+        self.gathers
     }
 
     pub fn is_paced(&self) -> bool {
