@@ -57,8 +57,6 @@ pub fn build(config: Config) -> Result<Render> {
         let detail = "no archive is configured: use --archive DIR, MOVIOLA_ARCHIVE or the key archive";
         return Err(Error::invalid("no-archive", "archive", detail));
     }
-    use_small_pages();
-    media::share_heaps();
     let metrics = Metrics::new();
     let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     metrics.start_time.set(now.as_secs_f64());
@@ -78,10 +76,12 @@ pub fn build(config: Config) -> Result<Render> {
     Ok(Render::new(Parts { archive, sidecars, smart, pictures, pool, config, metrics, stop }))
 }
 
-/// Encoders ask for huge pages for each of their pictures, which rounds every one up to 2 MiB: 5 MiB of 78 in a smart cut of
-/// 720p, and no time is won by it. Kernels that know no huge pages refuse.
-fn use_small_pages() {
+/// Bounds what the allocator keeps of memory that was given back. Called once, before threads are started.
+pub fn settle_memory() {
+    // Encoders ask for huge pages for each of their pictures, which rounds every one up to 2 MiB: 5 MiB of 78 in a smart cut
+    // of 720p, and no time is won by it. Kernels that know no huge pages refuse.
     let _ = rustix::thread::disable_transparent_huge_pages(true);
+    media::share_heaps();
 }
 
 /// The records of jobs inside an archive; hidden, so that they are never listed.

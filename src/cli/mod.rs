@@ -15,6 +15,7 @@ mod storyboard;
 mod thumbnail;
 mod waveform;
 
+use crate::app;
 use crate::config::{Config, Sources, environment, load};
 use clap::{Args, Parser, Subcommand};
 use std::path::PathBuf;
@@ -116,6 +117,7 @@ pub fn run() -> ExitCode {
         eprintln!("moviola: {fault}");
         return ExitCode::from(2);
     }
+    app::settle_memory();
     let done = match cli.command {
         Command::Serve => serve::run(config),
         Command::Demo(arguments) => demo::run(&arguments),

@@ -2,7 +2,9 @@
 //! for threads of its own (an encoder's), so that the threads of a process stay within what was configured.
 
 use parking_lot::{Condvar, Mutex};
+use std::panic::resume_unwind;
 use std::sync::Arc;
+use std::thread;
 
 /// The seats of one lane. Cloning shares them.
 #[derive(Debug, Clone)]
@@ -45,6 +47,24 @@ impl Seats {
         let count = max.min(state.free.saturating_sub(state.waiting));
         state.free -= count;
         Borrowed { seats: self.clone(), count }
+    }
+
+    /// Calls `work` on this thread, and at once on as many others as there are seats nobody uses or waits for, `most` of
+    /// them; returns when all calls have. A panic in one goes on in this thread, as if it had been here.
+    pub fn with_idle(&self, most: usize, work: &(dyn Fn() + Sync)) {
+        let lent = self.borrow_idle(most);
+        thread::scope(|scope| {
+            let start = |number| {
+                let named = thread::Builder::new().name(format!("mv-beside-{number}"));
+                // Without another thread this one does it all.
+                named.spawn_scoped(scope, work).ok()
+            };
+            let others: Vec<_> = (0..lent.count()).filter_map(start).collect();
+            work();
+            for other in others {
+                other.join().unwrap_or_else(|panic| resume_unwind(panic));
+            }
+        });
     }
 
     /// Seats nobody sits on now.
@@ -91,5 +111,34 @@ mod tests {
         assert_eq!(seats.borrow_idle(2).count(), 2);
         drop(own);
         assert_eq!(seats.idle(), 4);
+    }
+
+    #[test]
+    fn works_at_once_on_idle_seats_alone() {
+        let seats = Seats::new(3);
+        let own = seats.take();
+        let calls = Mutex::new(0);
+        // Each call ends when all have begun.
+        let all = std::sync::Barrier::new(3);
+        seats.with_idle(8, &|| {
+            *calls.lock() += 1;
+            all.wait();
+        });
+        assert_eq!((*calls.lock(), seats.idle()), (3, 2));
+        let others = seats.borrow_idle(2);
+        seats.with_idle(8, &|| *calls.lock() += 1);
+        assert_eq!(*calls.lock(), 4);
+        drop((own, others));
+        assert_eq!(seats.idle(), 3);
+    }
+
+    #[test]
+    fn a_panic_beside_goes_on_here() {
+        let seats = Seats::new(2);
+        let here = thread::current().id();
+        let work = || seats.with_idle(1, &|| assert!(thread::current().id() == here, "beside"));
+        let called = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+        assert!(called.is_err());
+        assert_eq!(seats.idle(), 2);
     }
 }

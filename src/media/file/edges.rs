@@ -134,6 +134,8 @@ impl<'a> Maker<'a> {
             elementary: &pictures,
             settings: self.settings,
             token: self.token,
+            // Edges would wait for each other at the file.
+            at_once: &|_, work| work(),
         };
         let made = maker.make(planned, self.last_dts).map_err(|error| match error.code {
             "no-content" => {

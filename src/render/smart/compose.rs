@@ -13,6 +13,7 @@ use crate::media::cut::plan::{Joins, MAX_ENCODED, Part, frame_ticks, plan, plan_
 use crate::media::cut::sequence::{self, Available, Item, Taken, sequence};
 use crate::media::cut::sound::{Sound, SoundFit};
 use crate::media::cut::{Container, Holes, Transition};
+use crate::pool::Lane;
 use crate::render::Render;
 use crate::render::index::SegmentIndex;
 use std::collections::{BTreeMap, VecDeque};
@@ -221,11 +222,14 @@ impl Composer<'_> {
         let plan = if let Some(file) = &mut self.file {
             let segments = &range.segments[scene.run.clone()];
             let opened = Opened::new(self.render, segments, indexes);
+            // A range has an edge at either end: where a seat is idle, both are made at once.
+            let seats = self.render.pool.seats(Lane::Interactive);
             let maker = RangeMaker {
                 sources: &sources,
                 elementary: &opened,
                 settings: &self.settings,
                 token: self.token,
+                at_once: &|most, work| seats.with_idle(most, work),
             };
             let since = Instant::now();
             let made = maker.make(planned, self.last_dts)?;

@@ -195,8 +195,8 @@ pub(super) struct Opened<'a> {
     kept: Mutex<VecDeque<(usize, Arc<Vec<u8>>)>>,
 }
 
-/// Segments of an edge kept while it is made: its own and a neighbour.
-const OPENED: usize = 2;
+/// Segments kept while the edges of a range are made: of either, its own and a neighbour.
+const OPENED: usize = 4;
 
 impl<'a> Opened<'a> {
     pub fn new(render: &'a Parts, segments: &'a [Segment], indexes: &'a [SegmentIndex]) -> Self {

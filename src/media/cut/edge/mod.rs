@@ -44,8 +44,9 @@ pub struct Sample {
     pub bytes: Vec<u8>,
 }
 
-/// The coded pictures and sound frames of the sources a range draws from, read when they are needed.
-pub trait Elementary {
+/// The coded pictures and sound frames of the sources a range draws from, read when they are needed. Edges may be made at
+/// once, by several threads.
+pub trait Elementary: Sync {
     /// A coded picture, by its place in decoding order, as it lies in its source.
     fn picture(&self, place: Place) -> Result<Vec<u8>>;
 

@@ -124,7 +124,19 @@ fn check(name: &str, b_frames: usize, options: &[(&str, &str)], codec: u32, most
     let sources = [Source { index: &segment.1, wall: ZERO, joined: false, whole: true, inner: None }];
     let settings = EdgeSettings { preset: "veryfast".into(), crf: 12.0 };
     let token = Token::root();
-    let maker = RangeMaker { sources: &sources, elementary: &segment, settings: &settings, token: &token };
+    let at_once = |most: usize, work: &(dyn Fn() + Sync)| {
+        std::thread::scope(|scope| {
+            (0..most).for_each(|_| drop(scope.spawn(work)));
+            work();
+        });
+    };
+    let maker = RangeMaker {
+        sources: &sources,
+        elementary: &segment,
+        settings: &settings,
+        token: &token,
+        at_once: &at_once,
+    };
     for (from, to) in [(0, 75), (5, 50), (11, 61), (12, 40), (13, 37), (20, 27), (23, 24), (30, 75), (36, 60)]
     {
         let time = |frame: i64| ZERO + TimeBase::MPEG.micros(frame * TICKS);
