@@ -283,6 +283,9 @@ fn viewers(config: &Config) -> hls::Options {
     }
 }
 
+/// The nice value of what nobody waits for: with it two busy threads leave a hundredth of a processor to it.
+const LOWEST_PRIORITY: i32 = 19;
+
 fn lanes(config: &Config) -> pool::Options {
     let pool = &config.pool;
     let lane = |seats, queue, max_wait, nice| LaneOptions { seats, queue, max_wait, nice };
@@ -290,6 +293,7 @@ fn lanes(config: &Config) -> pool::Options {
         interactive: lane(pool.interactive_seats, pool.interactive_queue, Some(pool.queue_wait.0), 0),
         // A cut may wait for the cut before it, however long that takes: its queue is short instead.
         batch: lane(pool.batch_seats, pool.batch_queue, None, pool.batch_nice),
+        background: lane(pool.batch_seats, pool.batch_queue, None, LOWEST_PRIORITY),
         disk: lane(pool.disk_seats, pool.disk_queue, None, 0),
     }
 }
@@ -349,7 +353,7 @@ const FILES_OF_SERVER: u64 = 64;
 /// would keep everybody else's requests from opening a segment.
 fn connections_within(files: u64, config: &Config) -> usize {
     let pool = &config.pool;
-    let tasks = (pool.interactive_seats + pool.batch_seats + pool.disk_seats) as u64;
+    let tasks = (pool.interactive_seats + 2 * pool.batch_seats + pool.disk_seats) as u64;
     let others = FILES_OF_SERVER + 4 * config.http.workers as u64 + FILES_OF_TASK * tasks;
     let allowed = files.saturating_sub(others) / FILES_OF_CONNECTION;
     config.http.max_connections.min(usize::try_from(allowed).unwrap_or(usize::MAX)).max(1)

@@ -3,6 +3,7 @@
 use crate::common::server::Server;
 use crate::common::{self, Dice, Outcome, bar, heads, line, millis, quantile};
 use moviola::base::time::{MINUTE, SECOND};
+use moviola::config::Config;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::path::Path;
@@ -18,8 +19,8 @@ const REPEATS: i64 = 80;
 const REMEMBERED: usize = 400;
 /// Smaller than what the run makes, so that the bound is at work.
 const DISK: u64 = 8 << 20;
-/// What docs/operations.md comes to for two seats and 720p; `Server` is started with the defaults.
-const CEILING: f64 = 560.0;
+/// Frames and waveforms at a time.
+const SEATS: usize = 2;
 
 /// Latencies in ms, and how often what was answered.
 #[derive(Default)]
@@ -32,8 +33,8 @@ struct Seen {
 pub fn run(root: &Path) -> Outcome<()> {
     let cache = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let directory = format!("cache.directory={}", cache.path().display());
-    let server =
-        Server::start(root, &[&directory, &format!("cache.disk={DISK}B"), "pool.interactive_seats=2"])?;
+    let seats = format!("pool.interactive_seats={SEATS}");
+    let server = Server::start(root, &[&directory, &format!("cache.disk={DISK}B"), &seats])?;
     let (over, known) = (AtomicBool::new(false), Mutex::new(VecDeque::new()));
     let mut all = Seen::default();
     let (mut playlists, mut disk) = ((Vec::new(), Vec::new()), 0);
@@ -88,10 +89,24 @@ pub fn run(root: &Path) -> Outcome<()> {
     let peak = server.memory().peak;
     bar(&format!("answered before: p99 {again:.1} ms; bar 150"), again <= 150.0);
     bar(&format!("playlists: p99 {playlist:.1} ms; bar 20"), playlist <= 20.0);
-    bar(&format!("peak {peak:.0} MiB; ceiling {CEILING:.0}"), peak <= CEILING);
+    let ceiling = ceiling();
+    bar(&format!("peak {peak:.0} MiB; ceiling {ceiling:.0}"), peak <= ceiling);
     let [disk, limit] = [disk, DISK].map(|it| it as f64 / f64::from(1 << 20));
     bar(&format!("cache directory {disk:.1} MiB at most; limit {limit:.0}"), disk <= limit);
     Ok(())
+}
+
+/// What docs/operations.md comes to in MiB ("Memory") for 720p, the limits of the defaults, and what this run does: it makes
+/// no cuts, and its clients take what they are sent.
+fn ceiling() -> f64 {
+    /// The idle server and the indexes it looked into lately; a seat; a decoder that waits; a connection.
+    const PARTS: (f64, f64, f64, f64) = (50.0 + 16.0, 18.0, 25.0, 0.01);
+    let config = Config::default();
+    let kept = [config.cache.memory, config.frame.picture_cache, config.frame.made_cache];
+    let kept: f64 = kept.iter().map(|it| it.0 as f64 / f64::from(1 << 20)).sum();
+    let (idle, seat, decoder, connection) = PARTS;
+    let decoders = SEATS as f64 * seat + config.frame.warm_decoders as f64 * decoder;
+    idle + decoders + kept + CLIENTS as f64 * connection
 }
 
 fn client(server: &Server, number: u64, over: &AtomicBool, known: &Mutex<VecDeque<String>>) -> Outcome<Seen> {

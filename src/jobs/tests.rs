@@ -13,7 +13,8 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         let lane = LaneOptions { seats: 1, queue: 4, max_wait: None, nice: 0 };
-        let options = Options { interactive: lane.clone(), batch: lane.clone(), disk: lane };
+        let [interactive, batch, background, disk] = std::array::from_fn(|_| lane.clone());
+        let options = Options { interactive, batch, background, disk };
         let pool = Pool::start(&options, &Metrics::new()).unwrap();
         Self { folder: tempfile::tempdir().unwrap(), pool, stop: Token::root() }
     }

@@ -55,6 +55,40 @@ impl Colour {
     }
 }
 
+/// From 8-bit YUV of limited range to RGB, in parts of a level.
+pub struct LimitedToRgb {
+    luma: i32,
+    red: i32,
+    green: [i32; 2],
+    blue: i32,
+}
+
+impl LimitedToRgb {
+    /// Luma of black.
+    pub const BLACK: u8 = 16;
+    const BITS: u32 = 16;
+
+    pub fn new(colour: Colour) -> Self {
+        let (red, blue) = colour.weights();
+        let fixed = |value: f64| (value * 255.0 * f64::from(1 << Self::BITS)).round() as i32;
+        let (of_red, of_blue) = (2.0 * (1.0 - red) / 224.0, 2.0 * (1.0 - blue) / 224.0);
+        let green = 1.0 - red - blue;
+        Self {
+            luma: fixed(1.0 / 219.0),
+            red: fixed(of_red),
+            green: [fixed(-of_blue * blue / green), fixed(-of_red * red / green)],
+            blue: fixed(of_blue),
+        }
+    }
+
+    pub fn pixel(&self, luma: u8, blue: u8, red: u8) -> [u8; 3] {
+        let luma = (i32::from(luma) - i32::from(Self::BLACK)) * self.luma + (1 << (Self::BITS - 1));
+        let [blue, red] = [blue, red].map(|it| i32::from(it) - 128);
+        let sums = [red * self.red, blue * self.green[0] + red * self.green[1], blue * self.blue];
+        sums.map(|it| ((luma + it) >> Self::BITS).clamp(0, 255) as u8)
+    }
+}
+
 /// Bits that samples and coefficients are moved up by so that the upper half of a 16-bit product, which every processor
 /// has for eight samples at once, is in [`UNITS`] of a level.
 const LUMA_UP: u32 = 6;

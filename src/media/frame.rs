@@ -43,8 +43,7 @@ pub fn extract(before: Option<&Clip>, clip: &Clip, instant: Timestamp, token: &T
     // keyframe before.
     for _ in 0..KEYFRAMES_BACK {
         token.check()?;
-        let exact = picture.as_ref().is_ok_and(|it| it.pts == gathered.wanted.0);
-        if exact || !gathered.go_back() {
+        if picture.as_ref().is_ok_and(|it| gathered.is_wanted(it)) || !gathered.go_back() {
             break;
         }
         picture = gathered.decode(before, token).or(picture);
@@ -112,6 +111,14 @@ fn keyframe(packets: &[Packet], (pts, at): (i64, usize)) -> Option<usize> {
 }
 
 impl Gathered {
+    /// Whether nothing better is to be had by going back. Of two fields in two packets the picture has the first one's time;
+    /// and where a packet behind one that was decoded gave nothing, an earlier beginning gives nothing either.
+    fn is_wanted(&self, picture: &Picture) -> bool {
+        let (pts, at) = self.wanted;
+        let first_field = || at.checked_sub(1).and_then(|it| self.packets[it].pts());
+        picture.pts == pts || picture.frame.is_interlaced() && first_field() == Some(picture.pts)
+    }
+
     /// Reads from the keyframe before the first packet on; false where there is none.
     fn go_back(&mut self) -> bool {
         let first = self.packets.first().and_then(|it| it.dts().or(it.pts()));

@@ -1,9 +1,12 @@
 //! From a clip to packets: opening, finding the first frame's time, walking the packets with look-ahead.
 
 use super::Clip;
-use super::ffi::{Demuxer, Input, Packet, StreamInfo, StreamKind};
+use super::ffi::{Demuxer, Input, Packet, StreamInfo, StreamKind, id};
+use super::index::VideoCodec;
+use super::index::packets::{FilePacket, PacketScanner};
 use super::timeline::Anchor;
-use crate::base::{Error, Result, Token};
+use crate::base::time::TimeBase;
+use crate::base::{Error, Kind, Result, Token};
 use std::collections::VecDeque;
 use std::path::Path;
 
@@ -52,6 +55,54 @@ pub struct ClipReader {
     /// The usual distance between two pictures, in ticks of the video's time base; 0 when there is one picture.
     pub frame_ticks: i64,
     pending: VecDeque<Packet>,
+    /// PTS and DTS of the pictures to come, of a stream that has none.
+    stamps: VecDeque<Option<Stamp>>,
+}
+
+/// PTS and DTS.
+type Stamp = (i64, i64);
+
+/// The index's name of a stream's codec.
+pub fn codec_of(stream: &StreamInfo) -> VideoCodec {
+    match stream.codec {
+        id::H264 => VideoCodec::H264,
+        id::HEVC => VideoCodec::Hevc,
+        id::MPEG1 | id::MPEG2 => VideoCodec::Mpeg2,
+        id::VP9 => VideoCodec::Vp9,
+        id::AV1 => VideoCodec::Av1,
+        _ => VideoCodec::Other(0),
+    }
+}
+
+/// Times of pictures that have none, as those of AVI and of bare streams: by what they say of their order, at the pace that
+/// is told. The file is read once for it.
+fn reckoned(path: &Path, token: &Token) -> Result<VecDeque<Option<Stamp>>> {
+    let mut demuxer = open_probed(path, token)?;
+    let Some(video) = demuxer.best(StreamKind::Video) else { return Ok(VecDeque::new()) };
+    demuxer.select(&[video.index]);
+    let mut scanner = PacketScanner::new(codec_of(&video), &demuxer.extradata(video.index)?);
+    let mut stamps = VecDeque::new();
+    while let Some(packet) = demuxer.read()? {
+        if packet.stream() != video.index {
+            continue;
+        }
+        stamps.push_back(None);
+        scanner.push(&FilePacket {
+            bytes: packet.data(),
+            pts: None,
+            dts: packet.dts().map(|it| video.time_base.rescale(it, TimeBase::MPEG)),
+            key: packet.is_key(),
+            damaged: packet.is_corrupt(),
+        })?;
+    }
+    let rate = (video.frame_rate.0 > 0).then_some((video.frame_rate.0 as u32, video.frame_rate.1 as u32));
+    for unit in scanner.finish(rate).units {
+        let [pts, dts] = [unit.pts, unit.dts].map(|it| TimeBase::MPEG.rescale(it, video.time_base));
+        if let Some(stamp) = stamps.get_mut(unit.offset as usize) {
+            *stamp = Some((pts, dts));
+        }
+    }
+    Ok(stamps)
 }
 
 /// Which streams of a clip are wanted.
@@ -63,7 +114,15 @@ pub enum Want {
 
 impl ClipReader {
     pub fn open(clip: &Clip, want: Want, token: &Token) -> Result<Self> {
-        Self::of(open(&clip.path, token)?, clip, want)
+        let mut reader = Self::of(open(&clip.path, token)?, clip, want)?;
+        // A segment without times is damaged.
+        let may = reader.anchor.is_none() && reader.demuxer.format_name() != "mpegts";
+        if let Some(stream) = reader.video.as_ref().filter(|_| may) {
+            reader.stamps = reckoned(&clip.path, token)?;
+            let times = reader.stamps.iter().take(LOOK_AHEAD).flatten().map(|it| it.0).collect();
+            (reader.anchor, reader.frame_ticks) = clocked(clip, stream, times);
+        }
+        Ok(reader)
     }
 
     /// Opens a clip that is a file of any kind, at `entry`.
@@ -106,23 +165,22 @@ impl ClipReader {
             }
             pending.push_back(packet);
         }
-        times.sort_unstable();
-        let anchor = clock.zip(times.first()).map(|(stream, ticks)| Anchor {
-            wall: clip.start,
-            ticks: *ticks,
-            base: stream.time_base,
-        });
-        let mut steps: Vec<i64> = times.windows(2).map(|it| it[1] - it[0]).filter(|it| *it > 0).collect();
-        steps.sort_unstable();
-        let frame_ticks = steps.get(steps.len() / 2).copied().unwrap_or(0);
-        Ok(Self { demuxer, video, audio, anchor, frame_ticks, pending })
+        let (anchor, frame_ticks) = clock.map_or((None, 0), |it| clocked(clip, it, times));
+        let stamps = VecDeque::new();
+        Ok(Self { demuxer, video, audio, anchor, frame_ticks, pending, stamps })
     }
 
     pub fn read(&mut self) -> Result<Option<Packet>> {
-        match self.pending.pop_front() {
-            Some(packet) => Ok(Some(packet)),
-            None => self.demuxer.read(),
+        let mut packet = match self.pending.pop_front() {
+            Some(packet) => Some(packet),
+            None => self.demuxer.read()?,
+        };
+        if let Some(packet) = packet.as_mut().filter(|it| self.is_video(it))
+            && let Some(stamp) = self.stamps.pop_front()
+        {
+            packet.set_times(stamp.map(|it| it.0), stamp.map(|it| it.1));
         }
+        Ok(packet)
     }
 
     pub fn is_video(&self, packet: &Packet) -> bool {
@@ -136,10 +194,22 @@ impl ClipReader {
     /// Skips to the last keyframe at or before `ticks`, where the container can. MPEG-TS cannot without reading
     /// everything, and its clips are short.
     pub fn seek(&mut self, ticks: i64) -> Result<()> {
+        if !self.stamps.is_empty() {
+            return Err(Error::new(Kind::Unsupported, "unsupported-source", "the pictures have no times"));
+        }
         if let Some(stream) = &self.video {
             self.demuxer.seek(stream.index, ticks)?;
             self.pending.clear();
         }
         Ok(())
     }
+}
+
+/// The first of some times of a stream, and the usual distance between two.
+fn clocked(clip: &Clip, stream: &StreamInfo, mut times: Vec<i64>) -> (Option<Anchor>, i64) {
+    times.sort_unstable();
+    let anchor = times.first().map(|it| Anchor { wall: clip.start, ticks: *it, base: stream.time_base });
+    let mut steps: Vec<i64> = times.windows(2).map(|it| it[1] - it[0]).filter(|it| *it > 0).collect();
+    steps.sort_unstable();
+    (anchor, steps.get(steps.len() / 2).copied().unwrap_or(0))
 }

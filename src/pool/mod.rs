@@ -1,8 +1,8 @@
 //! Threads for blocking work. It runs closures, and knows no media and no HTTP.
 //!
-//! Three lanes, so that work of one kind never waits for another: `interactive` (a person waits for a frame or
-//! a waveform), `batch` (minutes of encoding, at a lower OS priority) and `disk` (listings and reads of files;
-//! never decodes, so busy decoders cannot delay a playlist). Each lane has named threads, a bounded queue and
+//! Four lanes, so that work of one kind never waits for another: `interactive` (a person waits for a frame or
+//! a waveform), `batch` (minutes of encoding, at a lower OS priority), `background` (what nobody waits for, at the lowest) and
+//! `disk` (listings and reads of files; never decodes, so busy decoders cannot delay a playlist). Each lane has named threads, a bounded queue and
 //! as many seats as threads. A full queue refuses at once.
 
 mod lane;
@@ -25,17 +25,20 @@ pub enum Lane {
     Interactive,
     /// Long work at a lower OS priority: full cuts.
     Batch,
+    /// Nobody waits for it: what is made before it is asked for.
+    Background,
     /// Listings and reads of files; nothing that decodes.
     Disk,
 }
 
 impl Lane {
-    pub const ALL: [Self; 3] = [Self::Interactive, Self::Batch, Self::Disk];
+    pub const ALL: [Self; 4] = [Self::Interactive, Self::Batch, Self::Background, Self::Disk];
 
     pub const fn name(self) -> &'static str {
         match self {
             Self::Interactive => "interactive",
             Self::Batch => "batch",
+            Self::Background => "background",
             Self::Disk => "disk",
         }
     }
@@ -59,6 +62,7 @@ pub struct LaneOptions {
 pub struct Options {
     pub interactive: LaneOptions,
     pub batch: LaneOptions,
+    pub background: LaneOptions,
     pub disk: LaneOptions,
 }
 
@@ -67,7 +71,7 @@ pub struct Options {
 pub struct Pool(Arc<Inner>);
 
 struct Inner {
-    lanes: [Running; 3],
+    lanes: [Running; 4],
     /// Cancelled when the grace of a shutdown is over: nothing queued begins after it.
     root: Token,
 }
@@ -81,6 +85,7 @@ impl Pool {
             lanes: [
                 start(Lane::Interactive, &options.interactive)?,
                 start(Lane::Batch, &options.batch)?,
+                start(Lane::Background, &options.background)?,
                 start(Lane::Disk, &options.disk)?,
             ],
             root,
@@ -91,7 +96,8 @@ impl Pool {
         match lane {
             Lane::Interactive => &self.0.lanes[0],
             Lane::Batch => &self.0.lanes[1],
-            Lane::Disk => &self.0.lanes[2],
+            Lane::Background => &self.0.lanes[2],
+            Lane::Disk => &self.0.lanes[3],
         }
     }
 

@@ -12,6 +12,7 @@ fn pool(seats: usize, queue: usize) -> (Pool, Metrics) {
     let options = Options {
         interactive: lane(seats, queue),
         batch: LaneOptions { nice: 5, ..lane(seats, queue) },
+        background: LaneOptions { nice: 19, ..lane(1, 4) },
         disk: lane(1, 4),
     };
     (Pool::start(&options, &metrics).unwrap(), metrics)
@@ -106,7 +107,8 @@ fn a_panic_is_an_internal_error_and_the_worker_lives_on() {
 fn what_waited_too_long_is_refused() {
     let metrics = Metrics::new();
     let impatient = LaneOptions { max_wait: Some(Duration::ZERO), ..lane(1, 4) };
-    let options = Options { interactive: impatient, batch: lane(1, 1), disk: lane(1, 1) };
+    let options =
+        Options { interactive: impatient, batch: lane(1, 1), background: lane(1, 1), disk: lane(1, 1) };
     let pool = Pool::start(&options, &metrics).unwrap();
     let ticket = pool.submit(Lane::Interactive, &Token::root(), |_| Ok(())).unwrap();
     assert_eq!(ticket.wait().unwrap_err().kind, Kind::Busy);
@@ -152,6 +154,7 @@ fn batch_threads_run_at_a_lower_priority() {
         .unwrap()
     };
     assert_eq!(nice(Lane::Batch), nice(Lane::Interactive).max(5));
+    assert_eq!(nice(Lane::Background), 19);
 }
 
 #[test]

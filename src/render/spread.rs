@@ -28,10 +28,24 @@ impl Render {
         T: Send + 'static,
         F: Fn(usize, &Token) -> Result<T> + Clone + Send + 'static,
     {
-        let (lane, seats) = match micros {
-            ..=INTERACTIVE_MICROS => (Lane::Interactive, self.config.pool.interactive_seats),
-            _ => (Lane::Batch, self.config.pool.batch_seats),
-        };
+        let lane = if micros <= INTERACTIVE_MICROS { Lane::Interactive } else { Lane::Batch };
+        self.spread_on(lane, count, token, work).await
+    }
+
+    /// The same on a lane that is named.
+    pub(super) async fn spread_on<T, F>(
+        &self,
+        lane: Lane,
+        count: usize,
+        token: &Token,
+        work: F,
+    ) -> Result<Vec<T>>
+    where
+        T: Send + 'static,
+        F: Fn(usize, &Token) -> Result<T> + Clone + Send + 'static,
+    {
+        let pool = &self.config.pool;
+        let seats = if lane == Lane::Interactive { pool.interactive_seats } else { pool.batch_seats };
         let mut running = FuturesOrdered::new();
         let mut done = Vec::with_capacity(count);
         for number in 0..count {

@@ -6,6 +6,7 @@ use super::{Parts, Render};
 use crate::archive::Segment;
 use crate::base::{Channel, Error, Hour, Kind, Quality, Result, Span, Timestamp, Token};
 use crate::media::peaks::Part;
+use crate::pool::Lane;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +35,7 @@ pub struct Warmed {
 }
 
 impl Render {
-    /// Works through the segments of a range on the batch lane. What is there already is left as it is.
+    /// Works through the segments of a range on the background lane. What is there already is left as it is.
     pub async fn warm(
         &self,
         channel: Channel,
@@ -62,8 +63,8 @@ impl Render {
             }
             Ok(failed)
         };
-        // However little it is, nobody waits for it.
-        let failed = self.spread(i64::MAX, segments.len().div_ceil(AT_ONCE), &self.stop, work).await?;
+        let tasks = segments.len().div_ceil(AT_ONCE);
+        let failed = self.spread_on(Lane::Background, tasks, &self.stop, work).await?;
         Ok(Warmed { segments: all, failed: failed.into_iter().sum() })
     }
 

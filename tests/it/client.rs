@@ -148,7 +148,7 @@ impl Drop for Server {
         }
         assert!(matches!(ended, Some(Ok(()))), "the server ended badly");
         let metrics = &self.render.metrics;
-        for lane in ["interactive", "batch", "disk"] {
+        for lane in ["interactive", "batch", "background", "disk"] {
             assert_eq!(metrics.pool_running.with_label_values(&[lane]).get(), 0, "live workers in {lane}");
             assert_eq!(metrics.pool_queued.with_label_values(&[lane]).get(), 0, "queued tasks in {lane}");
             assert_eq!(

@@ -4,6 +4,7 @@ mod analysis;
 mod barcode;
 mod bombs;
 mod client;
+mod clips;
 mod compose;
 mod containers;
 mod crash;

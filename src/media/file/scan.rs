@@ -6,12 +6,10 @@ use crate::media::cut::Container;
 use crate::media::cut::plan::Source;
 use crate::media::ffi::{StreamInfo, StreamKind, codec_name, id};
 use crate::media::index::packets::{FilePacket, PacketScanner};
-use crate::media::index::{
-    AccessUnit, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, UnitClass, VideoCodec, VideoTrack,
-};
+use crate::media::index::{AccessUnit, FrameIndex, MAX_AUDIO_TRACKS, MAX_FRAMES, UnitClass, VideoTrack};
 use crate::media::nal::boxed::Framing;
 use crate::media::record;
-use crate::media::source::open_probed;
+use crate::media::source::{codec_of, open_probed};
 use std::path::Path;
 
 /// A stretch of the file that is copied or edited as one ends before a random access point after so many pictures or
@@ -108,17 +106,6 @@ pub fn is_text(stream: &StreamInfo) -> bool {
     matches!(stream.codec, id::SUBRIP | id::ASS | id::WEBVTT)
 }
 
-fn codec(stream: &StreamInfo) -> VideoCodec {
-    match stream.codec {
-        id::H264 => VideoCodec::H264,
-        id::HEVC => VideoCodec::Hevc,
-        id::MPEG1 | id::MPEG2 => VideoCodec::Mpeg2,
-        id::VP9 => VideoCodec::Vp9,
-        id::AV1 => VideoCodec::Av1,
-        _ => VideoCodec::Other(0),
-    }
-}
-
 /// Sound that a container can be told of: damaged headers leave its codec or its rate out.
 fn is_sound(stream: &StreamInfo) -> bool {
     stream.kind == StreamKind::Audio && stream.codec != 0 && stream.sample_rate > 0
@@ -184,7 +171,7 @@ impl FileIndex {
         demuxer.select(&wanted);
         let mut cues: Vec<Vec<Cue>> = others.iter().map(|_| Vec::new()).collect();
         let mut cue_bytes = 0;
-        let mut scanner = PacketScanner::new(codec(&video), &demuxer.extradata(video.index)?);
+        let mut scanner = PacketScanner::new(codec_of(&video), &demuxer.extradata(video.index)?);
         let (mut stamps, mut seek_points) = (Vec::new(), Vec::new());
         let (mut hidden, mut frames, mut timed, mut alpha) = (Vec::new(), 0, false, false);
         let mut latest = (i64::MIN, 0);

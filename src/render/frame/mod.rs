@@ -7,6 +7,7 @@ mod pictures;
 pub mod wish;
 
 pub use find::Facts;
+use pictures::PictureKey;
 pub use pictures::Pictures;
 
 use super::Render;
@@ -26,7 +27,7 @@ use std::time::Instant;
 use wish::{Accuracy, Format, Wish};
 
 /// Bytes of pictures made by another version of this are others.
-const EDITION: (&str, u32) = (env!("CARGO_PKG_VERSION"), 2);
+const EDITION: (&str, u32) = (env!("CARGO_PKG_VERSION"), 3);
 
 /// A frame that was found, and how it is to be drawn; nothing is decoded yet.
 #[derive(Clone)]
@@ -129,11 +130,15 @@ impl Render {
         let deadline = self.config.frame.deadline.0;
         let token = self.stop.child_with_deadline(deadline);
         let key = found.place.as_ref().map(|it| (found.id, it.unit));
-        if let Some(still) = key.and_then(|key| self.pictures.decoded.get(&key)) {
-            self.metrics.frame_reads.with_label_values(&["decoded"]).inc();
-            return self.pool.submit(Lane::Interactive, &token, move |_| work(&still))?.await;
-        }
-        let group = gop_of(&found).map(|(key, at)| (key, self.pictures.gop(key, Instant::now()), at));
+        // Who waits for a seat holds no picture: there may be many.
+        let work = match key.filter(|key| self.pictures.decoded.peek(key).is_some()) {
+            Some(key) => match self.with_decoded(key, &token, work).await? {
+                Ok(done) => return Ok(done),
+                Err(work) => work,
+            },
+            None => work,
+        };
+        let group = gop_of(&found).map(|(key, at)| (key, self.pictures.gop(key), at));
         let waiting = group.as_ref().map(|(_, gop, position)| gop.want(*position));
         // Whoever waits for a group that is being decoded takes no seat.
         let turn = match &group {
@@ -146,23 +151,46 @@ impl Render {
         };
         let render = self.clone();
         let task = move |token: &Token| {
-            let mut turn = turn;
-            let still = match key.and_then(|key| render.pictures.decoded.get(&key)) {
+            let pictures = &render.pictures;
+            let still = match key.and_then(|key| pictures.decoded.get(&key)) {
                 Some(still) => {
                     render.metrics.frame_reads.with_label_values(&["decoded"]).inc();
+                    drop(waiting);
                     still
                 }
                 None => {
-                    let group = group.as_ref().map(|(key, gop, _)| (*key, &**gop));
-                    let mut none = None;
-                    render.decode(&found, group, turn.as_deref_mut().unwrap_or(&mut none), token)?
+                    let group = group.as_ref().map(|(key, gop, _)| (*key, gop));
+                    let mut decoder = group.and_then(|it| pictures.take_decoder(it.0));
+                    let decoded = render.decode(&found, group.map(|it| (it.0, &**it.1)), &mut decoder, token);
+                    drop(waiting);
+                    if let (Some((key, gop)), Some(decoder)) = (group, decoder) {
+                        pictures.leave_decoder(key, gop, decoder, Instant::now());
+                    }
+                    decoded?
                 }
             };
-            drop((waiting, turn));
-            render.pictures.forget_idle(Instant::now());
+            drop(turn);
             work(&still)
         };
         self.pool.submit(Lane::Interactive, &token, task)?.await
+    }
+
+    /// Hands a picture that was decoded lately to `work`, or gives that back where the picture is gone by then.
+    async fn with_decoded<T: Send + 'static, W: FnOnce(&Still) -> Result<T> + Send + 'static>(
+        &self,
+        key: PictureKey,
+        token: &Token,
+        work: W,
+    ) -> Result<Result<T, W>> {
+        let render = self.clone();
+        let task = move |_: &Token| match render.pictures.decoded.get(&key) {
+            Some(still) => {
+                render.metrics.frame_reads.with_label_values(&["decoded"]).inc();
+                work(&still).map(Ok)
+            }
+            None => Ok(Err(work)),
+        };
+        self.pool.submit(Lane::Interactive, token, task)?.await
     }
 }
 

@@ -31,8 +31,8 @@ pub(super) struct GopKey {
 pub(super) struct Gop {
     /// Positions in the run that are waited for, and by how many.
     wanted: Mutex<BTreeMap<usize, usize>>,
-    /// Who holds it decodes. It keeps the decoder, where one waits.
-    pub turn: Arc<tokio::sync::Mutex<Option<GopDecoder>>>,
+    /// Who holds it decodes.
+    pub turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A position that is waited for, as long as this lives.
@@ -46,6 +46,10 @@ impl Gop {
 
     pub fn wanted(&self) -> BTreeSet<usize> {
         self.wanted.lock().keys().copied().collect()
+    }
+
+    fn is_wanted(&self) -> bool {
+        !self.wanted.lock().is_empty()
     }
 }
 
@@ -88,8 +92,16 @@ impl<K> Weighter<K, Arc<SegmentIndex>> for ByBytes {
 /// Frame indexes held in memory, in bytes: an hour of segments of two seconds.
 const INDEX_BYTES: u64 = 16 << 20;
 
-/// Groups remembered, whether a decoder waits in them or not.
+/// Groups remembered, as long as somebody asks for them or a decoder waits for more.
 const GOPS: usize = 256;
+
+/// A decoder that waits where it is for the next picture of its group.
+struct Warm {
+    key: GopKey,
+    gop: Arc<Gop>,
+    decoder: GopDecoder,
+    since: Instant,
+}
 
 /// What is kept for frames.
 pub struct Pictures {
@@ -98,7 +110,10 @@ pub struct Pictures {
     pub(super) decoded: Cache<PictureKey, Arc<Still>, ByBytes>,
     pub(super) indexes: Cache<Id, Arc<SegmentIndex>, ByBytes>,
     /// The one asked for last is the last.
-    gops: Mutex<VecDeque<(GopKey, Arc<Gop>, Instant)>>,
+    gops: Mutex<VecDeque<(GopKey, Arc<Gop>)>>,
+    /// Those that nobody uses now, whether their group is waited for or not: who waits for a seat holds none. The one left
+    /// last is the last.
+    decoders: Mutex<VecDeque<Warm>>,
     warm: usize,
     idle: Duration,
     metrics: Metrics,
@@ -137,6 +152,7 @@ impl Pictures {
             decoded: bounded(config.picture_cache.0, 1 << 20),
             indexes: bounded(INDEX_BYTES, 8 << 10),
             gops: Mutex::default(),
+            decoders: Mutex::default(),
             warm: config.warm_decoders,
             idle: config.warm_idle.0,
             metrics: metrics.clone(),
@@ -144,17 +160,39 @@ impl Pictures {
     }
 
     /// The group, from now on the one asked for last.
-    pub(super) fn gop(&self, key: GopKey, now: Instant) -> Arc<Gop> {
+    pub(super) fn gop(&self, key: GopKey) -> Arc<Gop> {
         let mut gops = self.gops.lock();
         let gop = match gops.iter().position(|it| it.0 == key).and_then(|at| gops.remove(at)) {
-            Some((_, gop, _)) => gop,
+            Some((_, gop)) => gop,
             None => Arc::default(),
         };
-        gops.push_back((key, Arc::clone(&gop), now));
+        gops.push_back((key, Arc::clone(&gop)));
         if gops.len() > GOPS {
             gops.pop_front();
         }
         gop
+    }
+
+    /// The decoder that waits for more of a group.
+    pub(super) fn take_decoder(&self, key: GopKey) -> Option<GopDecoder> {
+        let mut decoders = self.decoders.lock();
+        let at = decoders.iter().position(|it| it.key == key)?;
+        let warm = decoders.remove(at);
+        self.metrics.frame_warm_decoders.set(decoders.len() as i64);
+        warm.map(|it| it.decoder)
+    }
+
+    /// Leaves a decoder to who asks for the group next. Over the bound the one goes that waits longest of those nobody asks
+    /// for; where all are asked for it is this one, so that the turn comes to some while they are still there.
+    pub(super) fn leave_decoder(&self, key: GopKey, gop: &Arc<Gop>, decoder: GopDecoder, now: Instant) {
+        let mut decoders = self.decoders.lock();
+        decoders.push_back(Warm { key, gop: Arc::clone(gop), decoder, since: now });
+        while decoders.len() > self.warm {
+            let unwanted = decoders.iter().position(|it| !it.gop.is_wanted());
+            let last = decoders.len() - 1;
+            decoders.remove(unwanted.unwrap_or(last));
+        }
+        self.metrics.frame_warm_decoders.set(decoders.len() as i64);
     }
 
     pub(super) fn keep_decoded(&self, key: PictureKey, still: Arc<Still>) {
@@ -172,28 +210,14 @@ impl Pictures {
         self.metrics.frame_bytes_made.set(self.made.weight() as i64);
     }
 
-    /// Lets go of decoders that nobody came back to, and of those over the bound, the longest unused first.
+    /// Lets go of decoders that nobody came back to.
     pub fn forget_idle(&self, now: Instant) {
-        let mut warm = 0;
-        let mut gops = self.gops.lock();
-        // From the one asked for last.
-        for (_, gop, used) in gops.iter().rev() {
-            // One that is at work is not idle.
-            let Ok(mut turn) = gop.turn.try_lock() else { continue };
-            if turn.is_some() && (warm == self.warm || now.duration_since(*used) >= self.idle) {
-                *turn = None;
-            }
-            warm += usize::from(turn.is_some());
-        }
-        gops.retain(|(_, gop, _)| {
-            Arc::strong_count(gop) > 1 || gop.turn.try_lock().is_err() || has_decoder(gop)
-        });
-        self.metrics.frame_warm_decoders.set(warm as i64);
+        let mut decoders = self.decoders.lock();
+        decoders.retain(|it| now.duration_since(it.since) < self.idle);
+        self.metrics.frame_warm_decoders.set(decoders.len() as i64);
+        drop(decoders);
+        self.gops.lock().retain(|(_, gop)| Arc::strong_count(gop) > 1);
     }
-}
-
-fn has_decoder(gop: &Gop) -> bool {
-    gop.turn.try_lock().is_ok_and(|turn| turn.is_some())
 }
 
 #[cfg(test)]
@@ -208,25 +232,31 @@ mod tests {
         let pictures = Pictures::new(&config, &metrics);
         let begin = Instant::now();
         let key = |number: usize| GopKey { segment: number as Id, from: Some(0) };
-        for number in 0..3 {
-            let gop = pictures.gop(key(number), begin + Duration::from_secs(number as u64));
-            *gop.turn.try_lock().unwrap() = GopDecoder::open(VideoCodec::H264).unwrap();
-        }
-        let warm = |now| {
-            pictures.forget_idle(now);
-            let waiting = (0..3).filter(|it| {
-                pictures.gops.lock().iter().any(|(of, gop, _)| *of == key(*it) && has_decoder(gop))
-            });
-            assert_eq!(metrics.frame_warm_decoders.get(), waiting.clone().count() as i64);
-            waiting.collect::<Vec<_>>()
+        let leave = |number: usize, seconds| {
+            let decoder = GopDecoder::open(VideoCodec::H264).unwrap().unwrap();
+            let gop = pictures.gop(key(number));
+            pictures.leave_decoder(key(number), &gop, decoder, begin + Duration::from_secs(seconds));
         };
-        assert_eq!(warm(begin + Duration::from_secs(3)), [1, 2]);
-        assert_eq!(warm(begin + Duration::from_secs(11)), [2]);
-        let held = Arc::clone(&pictures.gop(key(2), begin).turn).try_lock_owned().unwrap();
-        pictures.forget_idle(begin + Duration::from_secs(60));
-        assert!(held.is_some(), "one at work is left alone");
-        drop(held);
-        assert!(warm(begin + Duration::from_secs(60)).is_empty());
+        let warm = || {
+            let decoders = pictures.decoders.lock();
+            assert_eq!(metrics.frame_warm_decoders.get(), decoders.len() as i64);
+            decoders.iter().map(|it| it.key.segment).collect::<Vec<_>>()
+        };
+        (0..3).for_each(|number| leave(number, number as u64));
+        assert_eq!(warm(), [1, 2]);
+        let waiting = pictures.gop(key(1)).want(7);
+        leave(3, 3);
+        assert_eq!(warm(), [1, 3], "the longest that nobody asks for");
+        let others = pictures.gop(key(3)).want(0);
+        leave(4, 4);
+        assert_eq!(warm(), [1, 3], "the others are asked for");
+        assert!(pictures.take_decoder(key(3)).is_some() && pictures.take_decoder(key(3)).is_none());
+        assert_eq!(warm(), [1]);
+        drop((waiting, others));
+        pictures.forget_idle(begin + Duration::from_secs(10));
+        assert_eq!((warm(), pictures.gops.lock().len()), (vec![1], 1));
+        pictures.forget_idle(begin + Duration::from_secs(11));
+        assert!(warm().is_empty());
         assert!(pictures.gops.lock().is_empty());
     }
 

@@ -5,7 +5,7 @@ import { readMetrics, type Sample } from "../lib/prometheus.ts";
 import { formatBytes, formatTime, roughDuration, SECOND } from "../lib/time.ts";
 import { Notice } from "../ui/parts.tsx";
 
-const LANES = ["interactive", "batch", "disk"];
+const LANES = ["interactive", "batch", "background", "disk"];
 
 function sum(samples: Sample[], name: string, labels: Record<string, string> = {}): number | undefined {
   const found = samples.filter((it) => it.name === name && Object.entries(labels).every(([key, value]) => it.labels[key] === value));
