@@ -17,6 +17,7 @@ use common::{Outcome, bar, heads, line, millis, process, quantile};
 use moviola::app::App;
 use moviola::base::{StreamId, Timestamp, Token};
 use moviola::config::Config;
+use moviola::live::hls::Scope;
 use moviola::live::{RingLimits, Stream};
 use moviola::media::live::{Sample, Track};
 use moviola::media::synthetic::{Coder, Pace, Picture, Recipe, Sound, Voice, samples};
@@ -228,12 +229,13 @@ fn bench() -> Outcome<()> {
                         let asked = Instant::now();
                         let warm = first(address, &folder).await? - asked;
                         let before = process::cpu_of(std::process::id()).unwrap_or_default();
-                        let viewers: Vec<_> = (0..VIEWERS)
-                            .map(|_| {
-                                let (over, seen) = (Arc::clone(&over), Arc::clone(&seen));
-                                tokio::task::spawn_local(watch(address, folder.clone(), over, seen))
-                            })
-                            .collect();
+                        let mut viewers = Vec::new();
+                        for _ in 0..VIEWERS {
+                            let folder =
+                                format!("/live/{}/{}/", stream.id, stream.hls.mint(Scope::Live, None)?);
+                            let (over, seen) = (Arc::clone(&over), Arc::clone(&seen));
+                            viewers.push(tokio::task::spawn_local(watch(address, folder, over, seen)));
+                        }
                         tokio::time::sleep(LENGTH).await;
                         let cpu = process::cpu_of(std::process::id()).unwrap_or_default() - before;
                         over.store(true, Ordering::Relaxed);

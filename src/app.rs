@@ -179,14 +179,17 @@ async fn follow_streams(render: Render, streams: Streams, desk: Arc<Desk>) {
     }
 }
 
-/// A temporary file that nobody wrote to for so long is of a writer that was killed: no segment takes longer.
+/// A temporary file that nobody wrote to for so long is of a writer that was killed, whatever locks say: no segment takes
+/// longer.
 const LEFT_BEHIND: Duration = Duration::from_secs(2 * 3600);
 
-/// Takes away what killed writers left, once, and what is no longer to be kept, now and then.
-async fn keep_retention(render: Render, desk: Arc<Desk>) {
-    let every = render.config.record.retention_every.0;
-    // Not at once: it looks into every folder, and so do the first requests of those who waited for the server.
-    tokio::time::sleep(every).await;
+/// Not at once: it looks into every folder, and so do the first requests of those who waited for the server. By then nobody has
+/// written for a while to what the process before this one left.
+const SWEPT_AFTER: Duration = Duration::from_secs(60);
+
+/// Takes away what killed writers left, once.
+async fn sweep(render: Render) {
+    tokio::time::sleep(SWEPT_AFTER).await;
     let parts = render.clone();
     let sweep = move |token: &Token| parts.archive.sweep(LEFT_BEHIND, token);
     if let Ok(ticket) = render.pool.submit(Lane::Batch, &render.stop, sweep)
@@ -194,7 +197,14 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
     {
         tracing::debug!("what killed writers left was not swept away: {error}");
     }
+}
+
+/// Takes away what is no longer to be kept, now and then.
+async fn keep_retention(render: Render, desk: Arc<Desk>) {
+    let every = render.config.record.retention_every.0;
     loop {
+        // Not at once, for the same reason.
+        tokio::time::sleep(every).await;
         let (desk, floor) = (Arc::clone(&desk), render.config.record.free.0);
         let look = move |token: &Token| desk.keep(floor, SystemClock.now(), token);
         let done = match render.pool.submit(Lane::Batch, &render.stop, look) {
@@ -212,7 +222,6 @@ async fn keep_retention(render: Render, desk: Arc<Desk>) {
             Ok(_) => {}
             Err(error) => tracing::warn!("what is no longer to be kept was not taken away: {error}"),
         }
-        tokio::time::sleep(every).await;
     }
 }
 
@@ -425,6 +434,7 @@ impl App {
             actix_web::rt::spawn(keep_warm(render.clone()));
             actix_web::rt::spawn(forget_idle(render.clone()));
             actix_web::rt::spawn(follow_streams(render.clone(), streams.clone(), Arc::clone(&desk)));
+            actix_web::rt::spawn(sweep(render.clone()));
             actix_web::rt::spawn(keep_retention(render.clone(), Arc::clone(&desk)));
             actix_web::rt::spawn(jobs.run());
             let serving = actix_web::rt::spawn(server);

@@ -69,14 +69,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let begun = Instant::now();
         let answer = std::panic::catch_unwind(|| target(&input));
-        slowest = slowest.max(begun.elapsed());
+        let mut took = begun.elapsed();
+        if answer.is_ok() && took > SLOW {
+            // The machine may have been busy elsewhere for that moment.
+            let again = Instant::now();
+            target(&input);
+            took = took.min(again.elapsed());
+        }
+        slowest = slowest.max(took);
         let Ok(shape) = answer else {
             std::fs::write(&crash, &input)?;
             return Err(format!("a panic after {runs} runs; the input is in {crash}").into());
         };
-        if begun.elapsed() > SLOW {
+        if took > SLOW {
             std::fs::write(&crash, &input)?;
-            return Err(format!("{:?} for one input; it is in {crash}", begun.elapsed()).into());
+            return Err(format!("{took:?} for one input; it is in {crash}").into());
         }
         if shapes.insert(shape) && runs >= seeded as u64 && corpus.len() < seeded + MAX_KEPT {
             corpus.push(input);

@@ -238,8 +238,8 @@ impl Archive {
         VideoWriter::create(self.root.path(), name)
     }
 
-    /// Removes what writers killed on the way left behind and nobody wrote to for `age`. Walks the whole archive.
-    /// Returns how many files went.
+    /// Removes what writers killed on the way left behind: what nobody has locked, or wrote to for `age`. Walks the whole
+    /// archive. Returns how many files went.
     pub fn sweep(&self, age: Duration, token: &Token) -> Result<usize> {
         writer::sweep(self.root.path(), age, token)
     }

@@ -10,6 +10,7 @@ use crate::base::time::{Clock, SystemClock};
 use crate::base::{Channel, Error, Hour, Name, Quality, Result, Timestamp, Token};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest as _, Sha256};
 use std::fs::{self, File};
 use std::io::{BufWriter, ErrorKind, Write as _};
@@ -202,23 +203,37 @@ fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// A new file whose name no other writer has, in this process, another, or one on another machine.
+/// A new file whose name no other writer has, in this process, another, or one on another machine. It is locked as long as it
+/// is open, so that [`sweep`] can tell whether its writer lives.
 fn create_temp(folder: &Path) -> std::io::Result<(PathBuf, File)> {
     loop {
         let serial = SERIAL.fetch_add(1, Ordering::Relaxed);
         let (process, now) = (std::process::id(), SystemClock.now().micros());
         let path = folder.join(format!("{TEMP_PREFIX}{process}-{now:x}-{serial}{TEMP_SUFFIX}"));
         match File::options().write(true).create_new(true).open(&path) {
-            Ok(file) => return Ok((path, file)),
+            Ok(file) => {
+                // File systems without locks have their files judged by age alone.
+                let _ = lock(&file);
+                return Ok((path, file));
+            }
             Err(fault) if fault.kind() == ErrorKind::AlreadyExists => continue,
             Err(fault) => return Err(fault),
         }
     }
 }
 
-/// Removes the temporary files that writers killed on the way left behind: those not written to for `age`, which
-/// must be longer than any living writer pauses. Walks the whole archive, so it is work for the batch lane.
-/// Returns how many went.
+/// True where nobody else has it locked.
+fn lock(file: &File) -> bool {
+    flock(file, FlockOperation::NonBlockingLockExclusive).is_ok()
+}
+
+/// A file that nobody has locked is swept once it was not written to for so long: between its creation and its lock it is
+/// younger.
+const UNLOCKED: Duration = Duration::from_secs(30);
+
+/// Removes the temporary files that writers killed on the way left behind: those that nobody has locked, and those not written
+/// to for `age`, which must be longer than any living writer pauses. Walks the whole archive, so it is work for the batch
+/// lane. Returns how many went.
 pub(super) fn sweep(root: &Path, age: Duration, token: &Token) -> Result<usize> {
     let unreadable = |fault: std::io::Error| Error::internal("the archive cannot be swept").with_cause(fault);
     let now = SystemTime::now();
@@ -246,9 +261,10 @@ pub(super) fn sweep(root: &Path, age: Duration, token: &Token) -> Result<usize> 
                 && name.starts_with(TEMP_PREFIX)
                 && name.ends_with(TEMP_SUFFIX)
             {
-                let idle = entry.metadata().and_then(|facts| facts.modified());
-                let old = idle.is_ok_and(|at| now.duration_since(at).is_ok_and(|idle| idle >= age));
-                if old && fs::remove_file(entry.path()).is_ok() {
+                let written = entry.metadata().and_then(|facts| facts.modified());
+                let idle = written.ok().and_then(|at| now.duration_since(at).ok()).unwrap_or_default();
+                let left = || File::options().write(true).open(entry.path()).is_ok_and(|it| lock(&it));
+                if (idle >= age || idle >= UNLOCKED && left()) && fs::remove_file(entry.path()).is_ok() {
                     removed += 1;
                 }
             }
@@ -355,9 +371,23 @@ mod tests {
         assert_eq!(left.len(), 2);
         assert!(left.iter().all(|name| name.starts_with('.')));
         let token = Token::root();
-        assert_eq!(sweep(dir.path(), Duration::from_secs(3600), &token).unwrap(), 0, "it is young");
+        let hour_long = Duration::from_secs(3600);
+        assert_eq!(sweep(dir.path(), hour_long, &token).unwrap(), 0, "it is young");
         assert_eq!(sweep(dir.path(), Duration::ZERO, &token).unwrap(), 1);
         assert_eq!(all(dir.path()), [".moviola-foreign"]);
+        // Nobody wrote to either for a minute; one of their writers lives.
+        let (living, dead) = (writer(dir.path()), writer(dir.path()));
+        for name in all(dir.path()) {
+            let file = File::options().write(true).open(hour.join(name)).unwrap();
+            file.set_modified(SystemTime::now() - 2 * UNLOCKED).unwrap();
+        }
+        let gone = dead.temp.clone().unwrap();
+        // As if the process had died here: the system lets go of its locks.
+        flock(dead.file.get_ref(), FlockOperation::Unlock).unwrap();
+        std::mem::forget(dead);
+        assert_eq!(sweep(dir.path(), hour_long, &token).unwrap(), 1);
+        assert!(!gone.exists() && living.temp.as_ref().is_some_and(|it| it.exists()));
+        drop(living);
         token.cancel();
         assert_eq!(sweep(dir.path(), Duration::ZERO, &token).unwrap_err().kind, Kind::Cancelled);
     }

@@ -132,22 +132,24 @@ impl Guard {
         }
     }
 
-    /// Whether the address may be opened now, with its name resolved. Every address of a name has to be allowed.
+    /// Whether the address may be opened now, with its name resolved. Every address of a name has to be allowed; they are
+    /// returned, so that nothing else is opened than what was looked at. There are none where the name itself is allowed, or
+    /// is no name.
     ///
     /// # Errors
     /// `not-allowed`, `dns`, or the token's.
-    pub fn check(&self, address: &Address, limit: Duration, token: &Token) -> Result<()> {
+    pub fn check(&self, address: &Address, limit: Duration, token: &Token) -> Result<Vec<IpAddr>> {
         self.check_early(address)?;
         if matches!(address.protocol(), Some(Protocol::File | Protocol::Udp)) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let host = address.host();
         if host.parse::<IpAddr>().is_ok() || self.allows_name(host) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let found = resolve(host, address.port(), limit, token)?;
         match found.iter().all(|it| self.allows_ip(it.ip())) {
-            true => Ok(()),
+            true => Ok(found.iter().map(SocketAddr::ip).collect()),
             false => Err(refused(HOST)),
         }
     }
@@ -301,9 +303,10 @@ mod tests {
         for host in ["127.1", "2130706433", "0x7f.1", "0177.0.0.1"] {
             assert_eq!(check("private, public", &format!("rtsp://{host}/x")), Err("not-allowed"), "{host}");
         }
-        assert_eq!(check("loopback", "rtsp://localhost/x"), Ok(()));
-        assert_eq!(check("localhost", "rtsp://LOCALHOST/x"), Ok(()));
-        assert_eq!(check(".example", "rtsp://cam.example/x"), Ok(()), "by its name, wherever it is");
+        let found = check("loopback", "rtsp://localhost/x").unwrap();
+        assert!(!found.is_empty() && found.iter().all(IpAddr::is_loopback));
+        assert_eq!(check("localhost", "rtsp://LOCALHOST/x"), Ok(Vec::new()));
+        assert_eq!(check(".example", "rtsp://cam.example/x"), Ok(Vec::new()), "by its name, wherever it is");
         let stopped = Token::root();
         stopped.cancel();
         let guard = Guard::new("rtsp", "public", PathBuf::new()).unwrap();

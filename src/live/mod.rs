@@ -13,6 +13,7 @@ pub mod hls;
 mod open;
 mod push;
 pub mod recorder;
+mod rest;
 pub mod retention;
 pub mod ring;
 mod settings;

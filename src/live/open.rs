@@ -1,11 +1,11 @@
 //! Opens what a run reads from: an address, somebody who pushes, or a file that stands for a source.
 
-use super::source::{Address, Protocol, Push, Source};
+use super::source::{Address, Options, Protocol, Push, Source, Transport};
 use super::worker::Job;
 use crate::archive::Root;
 use crate::base::time::{Clock, TimeBase};
 use crate::base::{Error, Kind, Result, Timestamp, Token};
-use crate::media::live::{Demuxer, Input, Packet, Remote};
+use crate::media::live::{Demuxer, Input, Packet, Remote, intake};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +18,7 @@ const FORMATS: &str = "rtsp,sdp,rtp,hls,flv,live_flv,mpegts,mov,mp4,m4a,3gp,3g2,
 pub(super) struct Opened {
     demuxer: Demuxer,
     film: Option<Film>,
+    gathers: bool,
 }
 
 /// A file that stands for a live source: begun again at its end, at the pace it is shown at.
@@ -42,16 +43,24 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
     match &job.settings.source {
         Source::Pull(address) if address.protocol() == Some(Protocol::File) => film(job, address),
         Source::Pull(address) => {
-            job.guard.check(address, job.budgets.connect, job.token)?;
-            let (told, required) = options.for_libav(address, job.budgets.connect);
-            let demuxer =
-                reach(job, address.secret(), &told, required, protocols(address), job.budgets.connect)?;
+            let found = job.guard.check(address, job.budgets.connect, job.token)?;
+            let urls = address.fixed(&found);
+            let budget = job.budgets.connect / urls.len() as u32;
+            let (told, required) = options.for_libav(address, budget);
+            let reach = |url: &String| reach(job, url, &told, required, protocols(address), budget);
+            // A host may have addresses that lead nowhere from here.
+            let passing = |error: &Error| {
+                matches!(error.code, "refused" | "unreachable" | "timeout" | "timeout-connect")
+            };
+            let (last, others) = urls.split_last().ok_or_else(|| Error::internal("an address of nothing"))?;
+            let others = others.iter().map(reach).find(|it| !it.as_ref().is_err_and(passing));
+            let demuxer = others.unwrap_or_else(|| reach(last))?;
             // RTSP follows redirections by itself.
             let there = demuxer.address();
-            if there != address.secret() && address.protocol() == Some(Protocol::Rtsp) {
+            if !urls.contains(&there) && address.protocol() == Some(Protocol::Rtsp) {
                 job.guard.check(&Address::parse(&there)?, job.budgets.connect, job.token)?;
             }
-            Ok(Opened { demuxer, film: None })
+            Ok(Opened { demuxer, film: None, gathers: gathers(address, options) })
         }
         Source::Push(Push::Http) => {
             let gone = || Error::new(Kind::NotFound, "ended", "nobody sends");
@@ -61,7 +70,7 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
                 _ => error,
             };
             let demuxer = Demuxer::open_stream(Box::new(reader), None, job.token).map_err(silent)?;
-            Ok(Opened { demuxer, film: None })
+            Ok(Opened { demuxer, film: None, gathers: true })
         }
         Source::Push(push) => {
             let host = std::net::SocketAddr::new(job.listen, options.port.unwrap_or_default());
@@ -72,7 +81,7 @@ pub(super) fn open(job: &mut Job<'_>) -> Result<Opened> {
             let told = options.for_listening(*push);
             // Whoever pushes comes when they come.
             let demuxer = reach(job, &url, &told, &[], protocols, Duration::MAX)?;
-            Ok(Opened { demuxer, film: None })
+            Ok(Opened { demuxer, film: None, gathers: *push == Push::Rtmp })
         }
     }
 }
@@ -99,6 +108,7 @@ fn reach(
         protocols,
         formats: FORMATS,
         allow: Box::new(allow),
+        in_order: intake::is_in_order,
         connect,
         understand: job.budgets.first_frame,
     };
@@ -106,6 +116,17 @@ fn reach(
         "timeout" => Error { code: "timeout-connect", ..error },
         _ => error,
     })
+}
+
+/// Whether what is not read at once waits in the buffers of a connection, and whoever sends waits where those are full. What comes
+/// in datagrams is lost instead; and where arrivals are the times, each counts.
+fn gathers(address: &Address, options: &Options) -> bool {
+    let connected = match address.protocol() {
+        Some(Protocol::Http | Protocol::Rtmp) => true,
+        Some(Protocol::Rtsp) => matches!(options.rtsp_transport, Some(Transport::Tcp | Transport::Http)),
+        _ => false,
+    };
+    connected && options.use_wallclock_as_timestamps != Some(true)
 }
 
 /// The protocols of libav that an address may lead to.
@@ -140,7 +161,7 @@ fn film(job: &Job<'_>, address: &Address) -> Result<Opened> {
         ends: BTreeMap::new(),
         begun: None,
     };
-    Ok(Opened { demuxer, film: Some(film) })
+    Ok(Opened { demuxer, film: Some(film), gathers: false })
 }
 
 fn roll(root: &Root, name: &str, token: &Token) -> Result<Demuxer> {
@@ -198,6 +219,11 @@ impl Opened {
         }
         film.ends.insert(track, end);
         true
+    }
+
+    /// It may be left alone for a while.
+    pub fn gathers(&self) -> bool {
+        self.gathers
     }
 
     pub fn is_paced(&self) -> bool {

@@ -79,6 +79,8 @@ struct State {
     ended: bool,
     /// Why.
     cause: &'static str,
+    /// See [`Ring::show`].
+    shown: Option<Entry>,
 }
 
 /// The ring. Shared by reference counting; all of it may be called from any thread.
@@ -117,6 +119,9 @@ impl Ring {
         state.bytes += sample.data.len();
         state.pushed_bytes += sample.data.len() as u64;
         let entry = Entry { number: state.next, epoch, sample: Arc::new(sample) };
+        if state.shown.is_some() && entry.is_video_key() {
+            state.shown = None;
+        }
         state.next += 1;
         state.entries.push_back(entry);
         while state.entries.len() > 1
@@ -131,10 +136,25 @@ impl Ring {
         self.tell();
     }
 
+    /// Has a keyframe to be looked at before its epoch begins: its times are not known until others have come. It is of no
+    /// order with the samples, and gone once a keyframe is pushed.
+    pub fn show(&self, tracks: Vec<Track>, sample: Sample) {
+        let mut state = self.state.lock();
+        let epoch = Arc::new(Epoch { number: state.epochs, tracks, cause: "shown" });
+        state.shown = Some(Entry { number: state.next, epoch, sample: Arc::new(sample) });
+    }
+
+    /// The newest keyframe to be looked at.
+    pub fn newest_look(&self) -> Option<Entry> {
+        let shown = self.state.lock().shown.clone();
+        shown.or_else(|| self.last_keyframe())
+    }
+
     /// Says that nothing follows until [`Self::begin`], and why: `ended`, `cancelled`, `reset`, `stalled`, and so on.
     pub fn end(&self, cause: &'static str) {
         let mut state = self.state.lock();
         let was = std::mem::replace(&mut state.ended, true);
+        state.shown = None;
         if !was {
             state.cause = cause;
         }
@@ -148,6 +168,7 @@ impl Ring {
     pub fn clear(&self) {
         let mut state = self.state.lock();
         state.entries.clear();
+        state.shown = None;
         state.bytes = 0;
         drop(state);
         self.tell();
@@ -301,6 +322,24 @@ mod tests {
             assert_eq!(ring.bytes().0, held);
         }
         assert_eq!(ring.bytes().1, 611);
+    }
+
+    #[test]
+    fn a_keyframe_is_shown_before_its_epoch_and_until_there_is_another() {
+        let ring = Ring::new(RingLimits { micros: i64::MAX, bytes: usize::MAX });
+        let look = || ring.newest_look().map(|it| (it.number, it.sample.data.len()));
+        assert_eq!(look(), None);
+        ring.show(vec![video()], sample(0, true, 3));
+        assert_eq!((look(), ring.last_keyframe().is_some(), ring.range()), (Some((0, 3)), false, 0..0));
+        ring.begin(vec![video()], "start");
+        assert_eq!(look(), Some((0, 3)), "the epoch has none yet");
+        ring.push(sample(0, true, 2));
+        assert_eq!(look(), Some((0, 2)));
+        ring.end("reset");
+        ring.show(vec![video()], sample(9, true, 5));
+        assert_eq!(look(), Some((1, 5)), "what came before a restart is older");
+        ring.end("ended");
+        assert_eq!(look(), Some((0, 2)));
     }
 
     #[test]

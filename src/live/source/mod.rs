@@ -14,6 +14,7 @@ use address::Url;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::fmt;
+use std::net::IpAddr;
 
 /// The longest address taken, in bytes.
 const MAX_ADDRESS_BYTES: usize = 4096;
@@ -139,6 +140,22 @@ impl Address {
     pub fn secret(&self) -> &str {
         &self.0.whole
     }
+
+    /// The same with each of these in place of the host's name, where nothing but the connection needs the name: certificates
+    /// are made for it, and servers of HTTP and RTMP look at it.
+    pub fn fixed(&self, to: &[IpAddr]) -> Vec<String> {
+        /// More are not tried.
+        const MOST: usize = 3;
+        if to.is_empty() || !matches!(self.scheme(), "rtsp" | "srt") {
+            return vec![self.0.whole.clone()];
+        }
+        let Url { scheme, user, port, path, query, .. } = &self.0;
+        let user = user.as_ref().map_or(String::new(), |it| format!("{it}@"));
+        let port = port.map_or(String::new(), |it| format!(":{it}"));
+        let query = query.as_ref().map_or(String::new(), |it| format!("?{it}"));
+        let host = |ip: &IpAddr| if ip.is_ipv6() { format!("[{ip}]") } else { ip.to_string() };
+        to.iter().take(MOST).map(|ip| format!("{scheme}://{user}{}{port}{path}{query}", host(ip))).collect()
+    }
 }
 
 /// Without what is secret.
@@ -245,6 +262,21 @@ mod tests {
         }
         assert_eq!(Address::parse("rtsp://a:b@h/x").unwrap().secret(), "rtsp://a:b@h/x");
         assert_eq!(Address::parse("file:demo/live.ts").unwrap().file_name().as_deref(), Some("demo/live.ts"));
+    }
+
+    #[test]
+    fn a_name_gives_way_to_what_was_checked_where_nobody_else_needs_it() {
+        let to = ["10.0.0.9".parse().unwrap(), "fd00::9".parse().unwrap()];
+        let fixed = |text: &str| Address::parse(text).unwrap().fixed(&to);
+        assert_eq!(
+            fixed("rtsp://a:b%40@Cam.lan:8554/x?ch=1"),
+            ["rtsp://a:b%40@10.0.0.9:8554/x?ch=1", "rtsp://a:b%40@[fd00::9]:8554/x?ch=1"]
+        );
+        assert_eq!(fixed("srt://cam:9000?mode=caller")[0], "srt://10.0.0.9:9000?mode=caller");
+        for text in ["rtsps://cam/x", "https://cam/x", "http://cam/x", "rtmp://cam/live/x"] {
+            assert_eq!(fixed(text), [text]);
+        }
+        assert_eq!(Address::parse("rtsp://cam/x").unwrap().fixed(&[]), ["rtsp://cam/x"]);
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Demuxer {
             let detail = format!("this build of libav does not know {key} of this protocol");
             return Err(Error::new(crate::base::Kind::Unsupported, "unsupported", detail));
         }
+        demuxer.expect_order(what.in_order)?;
         demuxer.limit(Instant::now().checked_add(what.understand));
         let late = |error: Error| match error.code {
             "timeout" => Error { code: "timeout-first-frame", ..error },
@@ -168,6 +169,23 @@ impl Demuxer {
             NonNull::new(context).ok_or_else(|| super::out_of_memory("demuxer"))?
         };
         Ok((Self { context, reader, watch: Some(watch), token: token.clone() }, options))
+    }
+
+    /// Of H.264 without times of decoding libav looks at seven pictures before it believes that none is reordered, whatever the
+    /// parameter sets say; where they are known by now it need not.
+    fn expect_order(&mut self, in_order: fn(&[u8]) -> bool) -> Result<()> {
+        let mut known = false;
+        for stream in self.streams().iter().filter(|it| it.codec == id::H264) {
+            known = in_order(&self.extradata(stream.index)?);
+            if !known {
+                break;
+            }
+        }
+        if known {
+            // SAFETY: the context is open and ours; the field is an option of it, which is looked at while probing.
+            unsafe { (*self.context.as_ptr()).max_ts_probe = 1 };
+        }
+        Ok(())
     }
 
     /// Reads until it is told what the streams are, as far as the probing allows.

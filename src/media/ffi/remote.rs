@@ -23,6 +23,8 @@ pub struct Remote<'a> {
     pub protocols: &'a str,
     pub formats: &'a str,
     pub allow: Allow,
+    /// Whether H.264 with these parameter sets is known to be shown in the order it is sent.
+    pub in_order: fn(&[u8]) -> bool,
     /// How long connecting may take, and understanding what comes after it.
     pub connect: Duration,
     pub understand: Duration,

@@ -130,7 +130,7 @@ mod tests {
             packet,
             random_access: true,
         });
-        Chunk { bytes, inside, begins, gap: false }
+        Chunk { bytes, inside, begins, gap: false, cut: false }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::Extent;
 use crate::base::{Error, Result};
+use crate::media::ts::pes::Chunk;
 use crate::media::ts::{Packets, PesReader};
 
 /// Reads units of one PID.
@@ -40,8 +41,13 @@ impl<'a> ElementaryReader<'a> {
             let begins = std::mem::take(&mut first) && extent.skip != 0;
             // In the first packet the beginning is known; the PES reader still has to see it, for what repeats it.
             let chunk = pes.push(packet);
+            let skip = usize::from(extent.skip);
             let bytes = match chunk {
-                _ if begins => packet.from_index(usize::from(extent.skip)),
+                // A PES packet that begins in this one says where it ends.
+                Some(Chunk { bytes, inside, begins: Some(_), .. }) if begins => {
+                    bytes.get(skip.saturating_sub(usize::from(inside))..).unwrap_or_default()
+                }
+                _ if begins => packet.from_index(skip),
                 Some(chunk) => chunk.bytes,
                 None => continue,
             };

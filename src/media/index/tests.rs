@@ -103,6 +103,37 @@ fn adts(size: usize) -> Vec<u8> {
     frame
 }
 
+/// Two pictures in one PES packet that ends, by the length it says, before the transport packet does; the second goes on in
+/// the PES packet behind. `filler` bytes lie between the two.
+fn with_bytes_behind_a_pes_packet(filler: usize) -> (Segment, Vec<u8>) {
+    let mut segment = Segment::new(0x1b, 0x0f);
+    segment.pes(VIDEO, Some((93_000, 90_000)), &units(&[&AUD, &SPS, &PPS, &slice(true, 0)]));
+    let second = units(&[&AUD, &slice(false, 2)]);
+    let both = [units(&[&AUD, &slice(false, 1), &vec![0x0c; filler]]), second.clone()].concat();
+    let at = segment.bytes.len();
+    segment.pes(VIDEO, Some((96_000, 93_000)), &[&both[..], b"no elementary bytes"].concat());
+    let start = at + segment.bytes[at..].windows(4).position(|it| it == [0, 0, 1, 0xe0]).unwrap();
+    segment.bytes[start + 4..start + 6].copy_from_slice(&(13 + both.len() as u16).to_be_bytes());
+    segment.pes(VIDEO, None, &[0x77; 50]);
+    segment.pes(VIDEO, Some((102_000, 99_000)), &units(&[&AUD, &slice(false, 3)]));
+    (segment, [&second[..], &[0x77; 50]].concat())
+}
+
+#[test]
+fn bytes_behind_a_pes_packet_are_no_part_of_a_picture() {
+    let (segment, second) = with_bytes_behind_a_pes_packet(10);
+    let index = build(&segment.bytes).unwrap();
+    let track = index.video.as_ref().unwrap();
+    let (unit, mut out) = (&track.units[2], Vec::new());
+    ElementaryReader::new(&segment.bytes, VIDEO).read(unit.extent(), &mut out).unwrap();
+    assert_eq!((unit.damaged, &out), (false, &second));
+    // Where the PES packet began earlier, a reader of the second alone cannot know of its end.
+    let (segment, _) = with_bytes_behind_a_pes_packet(200);
+    let index = build(&segment.bytes).unwrap();
+    let damaged: Vec<bool> = index.video.as_ref().unwrap().units.iter().map(|it| it.damaged).collect();
+    assert_eq!(damaged, [false, false, true, false]);
+}
+
 #[test]
 fn a_segment_by_hand() {
     let mut segment = Segment::new(0x1b, 0x0f);

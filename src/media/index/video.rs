@@ -20,6 +20,8 @@ struct Open {
     picture: Option<Picture>,
     state: u16,
     sizes: Sizes,
+    /// Where bytes were left out that a reader which starts with this unit would take for its own.
+    cut: Option<u64>,
 }
 
 /// Reads one video stream.
@@ -84,6 +86,16 @@ impl VideoScanner {
             }
         }
         let position = self.places.advance(chunk, packet, reference);
+        let end = position + chunk.bytes.len() as u64;
+        self.take(chunk, position)?;
+        if let Some(open) = self.open.as_mut().filter(|it| chunk.cut && it.place.skip != 0) {
+            open.cut.get_or_insert(end);
+        }
+        Ok(())
+    }
+
+    /// The bytes of a chunk, which begins at `position`.
+    fn take(&mut self, chunk: &Chunk<'_>, position: u64) -> Result<()> {
         if self.syntax.is_none() {
             if chunk.begins.is_some() {
                 let place = self.places.place(position);
@@ -245,17 +257,19 @@ impl VideoScanner {
             picture: None,
             state: 0,
             sizes: Sizes::default(),
+            cut: None,
         });
         Ok(())
     }
 
     fn close(&mut self, position: u64) -> Result<()> {
         // A last unit without a picture is the beginning of one that the segment does not hold.
-        let Some(Open { place, times, random_access, damaged, picture: Some(picture), state, sizes }) =
+        let Some(Open { place, times, random_access, damaged, picture: Some(picture), state, sizes, cut }) =
             self.open.take()
         else {
             return Ok(());
         };
+        let damaged = damaged || cut.is_some_and(|at| at < position);
         if self.units.len() >= MAX_UNITS {
             return Err(Error::damaged(format!("the segment has more than {MAX_UNITS} pictures")));
         }

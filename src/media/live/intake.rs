@@ -10,7 +10,7 @@ use crate::media::nal::boxed::Framing;
 use crate::media::nal::prefixed::{self, Role};
 use crate::media::nal::{StartCodes, av1, without_trailing_zeros};
 use crate::media::record;
-use bytes::Bytes;
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// Parameter sets that are followed; streams in use have two or three.
 const MOST_SETS: usize = 64;
@@ -46,9 +46,35 @@ pub enum Taken {
     Changed(Raw),
 }
 
+/// Samples lie one behind the other in blocks of so many bytes: they leave a ring in the order they came, and an allocation for
+/// each makes a heap of many sources slow.
+const BLOCK: usize = 256 << 10;
+
+/// Where samples are put.
+#[derive(Default)]
+struct Room(BytesMut);
+
+impl Room {
+    /// Puts a sample of some `bytes` there.
+    fn put(&mut self, bytes: usize, write: impl FnOnce(&mut BytesMut)) -> Bytes {
+        // A large one lies alone, so that no more than a like part of a block is left over.
+        if bytes > BLOCK / 4 {
+            let mut alone = BytesMut::with_capacity(bytes);
+            write(&mut alone);
+            return alone.freeze();
+        }
+        if self.0.capacity() < bytes {
+            self.0 = BytesMut::with_capacity(BLOCK);
+        }
+        write(&mut self.0);
+        self.0.split().freeze()
+    }
+}
+
 /// The first video and the first sound of a source.
 pub struct Intake {
     readers: Vec<Reader>,
+    room: Room,
 }
 
 struct Reader {
@@ -77,7 +103,7 @@ impl Intake {
             let samples = source.packet_samples(stream.index)?;
             readers.push(Reader::new(stream, &extradata, samples));
         }
-        Ok(Self { readers })
+        Ok(Self { readers, room: Room::default() })
     }
 
     /// libav's indices of the streams that are followed.
@@ -115,7 +141,7 @@ impl Intake {
         let Some(track) = place.filter(|_| !packet.data().is_empty()) else { return Taken::Nothing };
         let reader = &mut self.readers[track];
         let mut changed = packet.new_extradata().is_some_and(|it| reader.set_up(it));
-        let (data, learnt) = reader.sample(packet.data());
+        let (data, learnt) = reader.sample(packet.data(), &mut self.room);
         changed |= learnt;
         if data.is_empty() {
             return Taken::Nothing;
@@ -127,7 +153,7 @@ impl Intake {
             duration: packet.duration(),
             key: packet.is_key() || reader.track.kind == TrackKind::Audio,
             corrupt: packet.is_corrupt(),
-            data: data.into(),
+            data,
         };
         if changed { Taken::Changed(raw) } else { Taken::Sample(raw) }
     }
@@ -280,47 +306,48 @@ impl Reader {
     }
 
     /// The packet as a sample, and whether the track is another from it on.
-    fn sample(&mut self, packet: &[u8]) -> (Vec<u8>, bool) {
+    fn sample(&mut self, packet: &[u8], room: &mut Room) -> (Bytes, bool) {
+        let mut put = |bytes: &[u8]| room.put(bytes.len(), |out| out.put_slice(bytes));
         match self.codec {
-            Codec::H264 | Codec::Hevc => self.units(packet),
+            Codec::H264 | Codec::Hevc => self.units(packet, room),
             Codec::Aac => {
                 let Some(config) = record::aac_of_adts(packet).filter(|_| self.adts) else {
-                    return (packet.to_vec(), false);
+                    return (put(packet), false);
                 };
                 let bare = packet[1] & 1 == 1;
                 let head = if bare { ADTS_BYTES } else { ADTS_BYTES_CHECKED };
                 let found = AudioTrack::of_frame(AudioCodec::AacAdts, packet);
                 self.follow(found.as_ref());
                 let learnt = self.describe_aac(&config);
-                (packet.get(head..).unwrap_or_default().to_vec(), learnt)
+                (put(packet.get(head..).unwrap_or_default()), learnt)
             }
-            Codec::Mpeg => (packet.to_vec(), self.learn_sound(AudioCodec::Mpeg { layer: 3 }, packet)),
-            Codec::Ac3 => (packet.to_vec(), self.learn_sound(AudioCodec::Ac3, packet)),
-            Codec::Eac3 => (packet.to_vec(), self.learn_sound(AudioCodec::Eac3, packet)),
+            Codec::Mpeg => (put(packet), self.learn_sound(AudioCodec::Mpeg { layer: 3 }, packet)),
+            Codec::Ac3 => (put(packet), self.learn_sound(AudioCodec::Ac3, packet)),
+            Codec::Eac3 => (put(packet), self.learn_sound(AudioCodec::Eac3, packet)),
             Codec::Av1 => {
                 // Temporal delimiters are left out of samples (AV1 in ISOBMFF §2.4).
                 let kept = av1::units(packet).filter(|it| it.kind != av1::kind::DELIMITER);
-                (kept.flat_map(|it| it.whole).copied().collect(), false)
+                (room.put(packet.len(), |out| kept.for_each(|it| out.put_slice(it.whole))), false)
             }
-            _ => (packet.to_vec(), false),
+            _ => (put(packet), false),
         }
     }
 
-    fn units(&mut self, packet: &[u8]) -> (Vec<u8>, bool) {
+    fn units(&mut self, packet: &[u8], room: &mut Room) -> (Bytes, bool) {
         let hevc = self.is_hevc();
-        let mut out = Vec::with_capacity(packet.len() + 64);
         let mut sets: Vec<Vec<u8>> = Vec::new();
-        self.framing.units(&self.codes, packet, |unit| {
-            let unit = without_trailing_zeros(unit);
-            let Some(role) = unit.first().map(|it| prefixed::role(*it, hevc)) else { return };
-            if role == Role::Set && sets.len() < MOST_SETS {
-                sets.push(unit.to_vec());
-            }
-            if role != Role::Dropped {
-                let length = u32::try_from(unit.len()).unwrap_or(u32::MAX);
-                out.extend_from_slice(&length.to_be_bytes());
-                out.extend_from_slice(unit);
-            }
+        let out = room.put(packet.len() + 64, |out| {
+            self.framing.units(&self.codes, packet, |unit| {
+                let unit = without_trailing_zeros(unit);
+                let Some(role) = unit.first().map(|it| prefixed::role(*it, hevc)) else { return };
+                if role == Role::Set && sets.len() < MOST_SETS {
+                    sets.push(unit.to_vec());
+                }
+                if role != Role::Dropped {
+                    out.put_u32(u32::try_from(unit.len()).unwrap_or(u32::MAX));
+                    out.put_slice(unit);
+                }
+            });
         });
         let changed = sets.iter().fold(false, |changed, it| self.learn(it) | changed);
         (out, changed && self.describe_pictures())
@@ -348,6 +375,15 @@ impl Reader {
         let entry = self.sound_entry(coding);
         self.describe(&config, Some(entry), name)
     }
+}
+
+/// Whether pictures of H.264 with these parameter sets are shown in the order they are sent, and how many a second: then a source
+/// needs no further look.
+pub fn is_in_order(extradata: &[u8]) -> bool {
+    let (_, units) = Framing::of(extradata, false);
+    let sets = units.iter().filter_map(|it| ParameterSet::parse(VideoCodec::H264, it));
+    let mut formats = sets.filter_map(|it| VideoFormat::of(VideoCodec::H264, &it)).peekable();
+    formats.peek().is_some() && formats.all(|it| it.reorder == Some(0) && it.frame_rate.is_some())
 }
 
 /// OpusSpecificBox (Opus in ISOBMFF §4.3.2) out of an OpusHead (RFC 7845 §5.1), whose numbers have the other byte order.

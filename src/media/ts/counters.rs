@@ -4,14 +4,13 @@ use super::fields::{Fields, Header, Walk};
 use super::patch::Patch;
 use super::{NULL_PID, PACKET_BYTES, PIDS};
 use crate::base::Result;
-use std::collections::BTreeMap;
 
 /// Numbers continuity counters on over the segments of a stream, so that a concatenation of them is one
 /// transport stream. Muxers start each segment at 0.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ContinuityCounters {
-    /// The last counter given, by PID.
-    last: BTreeMap<u16, u8>,
+    /// The last counter given, by rising PID. A stream has a handful of them, and every packet asks.
+    last: Vec<(u16, u8)>,
 }
 
 impl ContinuityCounters {
@@ -30,23 +29,43 @@ impl ContinuityCounters {
 
     /// The counter for the next packet with a payload of `pid`; the first is 0.
     pub(super) fn next(&mut self, pid: u16) -> u8 {
-        let counter = self.last.get(&pid).map_or(0, |last| (last + 1) & 0x0f);
-        self.last.insert(pid, counter);
-        counter
+        match self.place(pid) {
+            Ok(at) => {
+                let last = &mut self.last[at].1;
+                *last = (*last + 1) & 0x0f;
+                *last
+            }
+            Err(at) => {
+                self.last.insert(at, (pid, 0));
+                0
+            }
+        }
+    }
+
+    fn place(&self, pid: u16) -> Result<usize, usize> {
+        self.last.binary_search_by_key(&pid, |it| it.0)
+    }
+
+    fn last(&self, pid: u16) -> Option<u8> {
+        self.place(pid).ok().map(|at| self.last[at].1)
     }
 
     /// The counter of a packet of `pid` without a payload, which repeats the last one.
     pub(super) fn repeat(&self, pid: u16) -> u8 {
-        self.last.get(&pid).map_or(0x0f, |last| *last)
+        self.last(pid).unwrap_or(0x0f)
     }
 
     /// The last counter given, or the segment's own where its PID is new.
     pub(super) fn before(&self, pid: u16, own: u8) -> u8 {
-        self.last.get(&pid).copied().unwrap_or(own)
+        self.last(pid).unwrap_or(own)
     }
 
     pub(super) fn set(&mut self, pid: u16, last: u8) {
-        self.last.insert(pid, last & 0x0f);
+        let last = last & 0x0f;
+        match self.place(pid) {
+            Ok(at) => self.last[at].1 = last,
+            Err(at) => self.last.insert(at, (pid, last)),
+        }
     }
 }
 

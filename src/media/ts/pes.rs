@@ -26,6 +26,9 @@ pub struct Chunk<'a> {
     pub begins: Option<Begin>,
     /// Bytes before these were lost.
     pub gap: bool,
+    /// The PES packet ends in the midst of this transport packet, which it does not begin in: what follows in it is left
+    /// out, and whoever starts to read here does not know.
+    pub cut: bool,
 }
 
 /// The start of a PES packet.
@@ -112,11 +115,12 @@ impl<'a> PesReader<'a> {
             self.held = 0;
             self.begin = (packet.offset, packet.is_random_access());
         }
-        match self.state {
+        let chunk = match self.state {
             State::Outside => None,
             State::Inside => self.chunk(payload, inside, None),
             State::Header => self.header(payload, inside),
-        }
+        };
+        chunk.map(|it| Chunk { cut: it.cut && !packet.starts_unit(), ..it })
     }
 
     fn lose(&mut self) {
@@ -128,7 +132,7 @@ impl<'a> PesReader<'a> {
     }
 
     fn chunk(&mut self, bytes: &'a [u8], inside: usize, begins: Option<Begin>) -> Option<Chunk<'a>> {
-        let mut bytes = bytes;
+        let (mut bytes, all) = (bytes, bytes.len());
         if let Some(left) = &mut self.left {
             bytes = &bytes[..bytes.len().min(*left)];
             *left -= bytes.len();
@@ -140,7 +144,8 @@ impl<'a> PesReader<'a> {
             return None;
         }
         // `inside` is at most 188.
-        Some(Chunk { bytes, inside: inside as u8, begins, gap: std::mem::take(&mut self.lost) })
+        let (inside, gap) = (inside as u8, std::mem::take(&mut self.lost));
+        Some(Chunk { bytes, inside, begins, gap, cut: bytes.len() < all })
     }
 
     fn header(&mut self, payload: &'a [u8], inside: usize) -> Option<Chunk<'a>> {

@@ -44,7 +44,8 @@ impl Rename {
         }
         let mut map: Vec<(u16, u16)> = from.streams.iter().copied().zip(to.streams.iter().copied()).collect();
         map.push((from.pmt, to.pmt));
-        if place(from).is_none() {
+        // A program without a clock names the PID of stuffing (H.222.0 §2.4.4.9), which stays stuffing.
+        if place(from).is_none() && from.pcr != NULL_PID {
             map.push((from.pcr, to.pcr));
         }
         Some(Self { map: map.into(), pat: pat.into(), pmt: pmt.into(), pmt_pid: to.pmt })
@@ -158,6 +159,21 @@ mod tests {
         rename.apply(&mut bytes);
         let seen: std::collections::BTreeSet<u16> = Packets::new(&bytes).map(|it| it.pid()).collect();
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), [0, 0x200, 0x1000, NULL_PID]);
+    }
+
+    #[test]
+    fn stuffing_is_not_the_clock_of_a_program_that_has_none() {
+        let without = |it: Pids| Pids { pcr: NULL_PID, ..it };
+        let (from, to) = (program(0x100, [0x101, 0x102]), program(0x1000, [0x200, 0x201]));
+        let to_pids = Pids { pcr: 0x98, ..pids(0x1000, [0x200, 0x201]) };
+        let rename = Rename::new(&without(pids(0x100, [0x101, 0x102])), &to_pids, &to).unwrap();
+        let mut bytes = segment(from);
+        let mut stuffing = [0xff; PACKET_BYTES];
+        stuffing[..4].copy_from_slice(&[0x47, 0x1f, 0xff, 0x10]);
+        bytes.extend(stuffing);
+        let profile = rename.profile(&CounterProfile::of(&bytes).unwrap());
+        rename.apply(&mut bytes);
+        assert_eq!(profile, CounterProfile::of(&bytes).unwrap());
     }
 
     #[test]

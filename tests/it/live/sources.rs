@@ -3,7 +3,9 @@
 use super::*;
 use moviola::base::Token;
 use moviola::base::time::{Clock, SystemClock};
+use moviola::live::still;
 use moviola::media::live::Codec;
+use moviola::media::live::still::decode;
 use moviola::media::synthetic::file;
 
 #[test]
@@ -34,6 +36,21 @@ fn cameras_are_followed_whatever_their_groups_of_pictures() {
             assert!(sample.data.ends_with(units.last().expect("a unit")) && sample.data.len() <= whole.len());
         }
     }
+}
+
+#[test]
+fn a_cameras_first_picture_is_shown_once_the_second_begins() {
+    // It falls silent then, before anything is known of times.
+    let camera = start(Manner { hole: camera::Hole::After(2), ..Manner::default() });
+    let house = House::open(|_| {});
+    let stream = house.follow(&camera, json!({}));
+    until(&stream, "something to look at", |it| it.ring.newest_look().is_some());
+    let found = still::find(&stream.ring, None).expect("a picture");
+    assert!(found.facts.key && pictures(&stream).is_empty());
+    let look = stream.ring.newest_look().expect("a picture");
+    let decoded =
+        decode(&look.epoch.tracks[look.sample.track], &[look.sample], found.facts.pts, &Token::root());
+    assert!(decoded.expect("a picture").bytes() >= 160 * 96);
 }
 
 #[test]

@@ -391,13 +391,13 @@ impl Source {
         faults: &mut Vec<String>,
     ) {
         let mut unexplained: Vec<Click> = cut.clicks.clone();
-        for (range, start) in ranges.iter().zip(starts) {
+        for (number, (range, start)) in ranges.iter().zip(starts).enumerate() {
             let (from, to) = (self.ticks(range.start) as f64, self.ticks(range.end) as f64);
             let margin = self.sound_ticks as f64 * 1.5;
-            // Where nothing can be hidden, layer III begins with frames whose bytes lie in those before (ISO/IEC 11172-3
-            // §2.4.2.7): two of 128 kbit/s, and the one whose window they share.
-            let deaf =
-                if form.sound == Fit::Packets && self.recipe.sound.codec == "libmp3lame" { 3.5 } else { 1.5 };
+            // Where nothing can be hidden, which is behind joins in cuts of single files too, layer III begins with frames whose
+            // bytes lie in those before (ISO/IEC 11172-3 §2.4.2.7): two of 128 kbit/s, and the one whose window they share.
+            let unhidden = form.sound == Fit::Packets || number > 0 && self.segments.is_empty();
+            let deaf = if unhidden && self.recipe.sound.codec == "libmp3lame" { 3.5 } else { 1.5 };
             let deaf = self.sound_ticks as f64 * deaf;
             for (ticks, up) in self.ideal_clicks() {
                 if ticks < from - margin || ticks > to + margin {
