@@ -482,7 +482,7 @@ mod tests {
         let mut config = Config::default();
         (config.http.workers, config.http.max_connections) = (2, 1024);
         (config.pool.interactive_seats, config.pool.batch_seats, config.pool.disk_seats) = (2, 2, 2);
-        for (files, allowed) in [(0, 1), (120, 1), (256, 45), (1024, 301), (1 << 20, 1024), (u64::MAX, 1024)]
+        for (files, allowed) in [(0, 1), (120, 1), (256, 40), (1024, 296), (1 << 20, 1024), (u64::MAX, 1024)]
         {
             assert_eq!(connections_within(files, &config), allowed, "{files}");
         }
