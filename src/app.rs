@@ -333,11 +333,20 @@ async fn keep_warm(render: Render) {
 /// How often decoders of pictures nobody asks for any more are looked for.
 const IDLE_LOOKED_FOR_EVERY: Duration = Duration::from_secs(2);
 
-/// Lets go of decoders that have been idle for as long as they may.
+/// Lets go of decoders that have been idle for as long as they may, and hands back what those held that went.
 async fn forget_idle(render: Render) {
     loop {
         tokio::time::sleep(IDLE_LOOKED_FOR_EVERY).await;
-        render.pictures.forget_idle(Instant::now());
+        if render.pictures.forget_idle(Instant::now()) {
+            // Decoders come and go in pieces of every size, and the heap would keep the holes between them.
+            let give_back = |_: &Token| {
+                media::give_back();
+                Ok(())
+            };
+            if let Ok(ticket) = render.pool.submit(Lane::Disk, &render.stop, give_back) {
+                let _ = ticket.await;
+            }
+        }
     }
 }
 

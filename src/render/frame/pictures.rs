@@ -13,6 +13,7 @@ use quick_cache::{OptionsBuilder, Weighter};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::Hash;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// A coded picture: its segment's identity and its place in decoding order.
@@ -114,6 +115,8 @@ pub struct Pictures {
     /// Those that nobody uses now, whether their group is waited for or not: who waits for a seat holds none. The one left
     /// last is the last.
     decoders: Mutex<VecDeque<Warm>>,
+    /// A decoder was let go since the last look.
+    let_go: AtomicBool,
     warm: usize,
     idle: Duration,
     metrics: Metrics,
@@ -153,6 +156,7 @@ impl Pictures {
             indexes: bounded(INDEX_BYTES, 8 << 10),
             gops: Mutex::default(),
             decoders: Mutex::default(),
+            let_go: AtomicBool::new(false),
             warm: config.warm_decoders,
             idle: config.warm_idle.0,
             metrics: metrics.clone(),
@@ -187,12 +191,16 @@ impl Pictures {
     pub(super) fn leave_decoder(&self, key: GopKey, gop: &Arc<Gop>, decoder: GopDecoder, now: Instant) {
         let mut decoders = self.decoders.lock();
         decoders.push_back(Warm { key, gop: Arc::clone(gop), decoder, since: now });
+        let mut gone = Vec::new();
         while decoders.len() > self.warm {
             let unwanted = decoders.iter().position(|it| !it.gop.is_wanted());
             let last = decoders.len() - 1;
-            decoders.remove(unwanted.unwrap_or(last));
+            gone.extend(decoders.remove(unwanted.unwrap_or(last)));
         }
         self.metrics.frame_warm_decoders.set(decoders.len() as i64);
+        if !gone.is_empty() {
+            self.let_go.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn keep_decoded(&self, key: PictureKey, still: Arc<Still>) {
@@ -210,13 +218,17 @@ impl Pictures {
         self.metrics.frame_bytes_made.set(self.made.weight() as i64);
     }
 
-    /// Lets go of decoders that nobody came back to.
-    pub fn forget_idle(&self, now: Instant) {
+    /// Lets go of decoders that nobody came back to. True where any were let go since the last call: what they held is
+    /// free, and still this process's.
+    pub fn forget_idle(&self, now: Instant) -> bool {
         let mut decoders = self.decoders.lock();
+        let before = decoders.len();
         decoders.retain(|it| now.duration_since(it.since) < self.idle);
+        let some = decoders.len() < before;
         self.metrics.frame_warm_decoders.set(decoders.len() as i64);
         drop(decoders);
         self.gops.lock().retain(|(_, gop)| Arc::strong_count(gop) > 1);
+        self.let_go.swap(false, Ordering::Relaxed) || some
     }
 }
 
@@ -253,9 +265,10 @@ mod tests {
         assert!(pictures.take_decoder(key(3)).is_some() && pictures.take_decoder(key(3)).is_none());
         assert_eq!(warm(), [1]);
         drop((waiting, others));
-        pictures.forget_idle(begin + Duration::from_secs(10));
+        assert!(pictures.forget_idle(begin + Duration::from_secs(10)), "others went for want of room");
         assert_eq!((warm(), pictures.gops.lock().len()), (vec![1], 1));
-        pictures.forget_idle(begin + Duration::from_secs(11));
+        assert!(!pictures.forget_idle(begin + Duration::from_secs(10)));
+        assert!(pictures.forget_idle(begin + Duration::from_secs(11)));
         assert!(warm().is_empty());
         assert!(pictures.gops.lock().is_empty());
     }

@@ -19,10 +19,10 @@ use verdict::Verdict;
 
 /// Random cuts a source; the environment may ask for more. From 20 on the run is a full one: every nasty span, and
 /// everything kept in one to twenty pieces.
-const CUTS: u64 = 2;
+const CUTS: u64 = 1;
 const FULL: u64 = 20;
 /// Nasty spans a source in a short run.
-const NASTY: usize = 2;
+const NASTY: usize = 1;
 
 pub fn variable(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}={text}")))
