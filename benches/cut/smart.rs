@@ -297,10 +297,10 @@ fn run(command: &mut Command) -> Outcome<(f64, f64)> {
 
 /// A minute out of one file of 64 s beside smartcut 1.7, where it is installed; and out of the archive by a server.
 pub fn beside_smartcut(root: &Path) -> Outcome<()> {
-    let smartcut = std::env::var_os("MOVIOLA_SMARTCUT").unwrap_or_else(|| "smartcut".into());
+    let smartcut = std::env::var_os("SMARTCUT").unwrap_or_else(|| "smartcut".into());
     let quiet = Command::new(&smartcut).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !quiet.is_ok_and(|it| it.success()) {
-        println!("smartcut is not installed (pip install smartcut==1.7, or MOVIOLA_SMARTCUT): left out");
+        println!("smartcut is not installed (pip install smartcut==1.7, or SMARTCUT): left out");
         return Ok(());
     }
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
