@@ -10,6 +10,7 @@ use crate::base::{Channel, Kind, Quality, Result, Timestamp, Token};
 use crate::media::tile::decoded_alone;
 use crate::packaging::iframes::{Entry, iframes};
 use crate::pool::Lane;
+use crate::render::spread::lane_for;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -49,7 +50,7 @@ impl Render {
             let indexes = render.readable(part, token)?;
             Ok(indexes.iter().map(|it| it.as_ref().and_then(Keyframes::of)).collect::<Vec<_>>())
         };
-        let mut keyframes = self.spread(micros, count, &token, work).await?.into_iter().flatten();
+        let mut keyframes = self.spread(lane_for(micros), count, &token, work).await?.into_iter().flatten();
         let write = move |_: &Token| {
             let complete = matches!(selection.items.last(), Some(Item::Segment(_)));
             let mut list = List::default();

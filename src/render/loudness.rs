@@ -9,6 +9,7 @@ use crate::base::{Channel, Error, Kind, Quality, Result, Span, Timestamp, Token}
 use crate::media::cut::Holes;
 use crate::media::loudness::{self, Measured, Meter, STEP_MILLIS};
 use crate::media::pcm;
+use crate::render::spread::lane_for;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -75,7 +76,8 @@ impl Render {
             part.map(|at| render.measured(&mut sounds, &shared, at, token)).collect::<Result<Vec<_>>>()
         };
         let count = segments.len().div_ceil(AT_ONCE);
-        let measured = self.spread(span.micros(), count, &token, work).await?.into_iter().flatten().collect();
+        let measured =
+            self.spread(lane_for(span.micros()), count, &token, work).await?.into_iter().flatten().collect();
         let (stretches, peak) = stretches(&selection, measured);
         Ok(Made::new(answer(span, &stretches, peak, holes(&selection))?))
     }

@@ -11,6 +11,7 @@ use crate::media::cut::Holes;
 use crate::media::scenes::{Candidate, Glance, candidates, standing_out};
 use crate::media::tile::file::keyframes;
 use crate::media::tile::{APART, Kept, decoded_alone, of_picture};
+use crate::render::spread::lane_for;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -85,7 +86,8 @@ impl Render {
             part.iter().map(|it| render.look(it, token)).collect::<Result<Vec<_>>>()
         };
         let count = segments.len().div_ceil(AT_ONCE);
-        let looks = self.spread(span.micros(), count, &token, work).await?.into_iter().flatten().collect();
+        let looks =
+            self.spread(lane_for(span.micros()), count, &token, work).await?.into_iter().flatten().collect();
         let answer = Answer {
             start: span.start,
             end: span.end,

@@ -11,29 +11,17 @@ use futures_util::stream::FuturesOrdered;
 /// work for the batch lane, and frames do not wait for it.
 const INTERACTIVE_MICROS: i64 = 30 * MINUTE;
 
+/// The lane for so much media in all.
+pub(super) fn lane_for(micros: i64) -> Lane {
+    if micros <= INTERACTIVE_MICROS { Lane::Interactive } else { Lane::Batch }
+}
+
 impl Render {
-    /// Calls `work` with each number below `count` on a lane's seats, and gives the answers in order. `micros` of media in
-    /// all say which lane.
+    /// Calls `work` with each number below `count` on the seats of a lane, and gives the answers in order.
     ///
     /// # Errors
     /// The first there is; what is left is given up.
     pub(super) async fn spread<T, F>(
-        &self,
-        micros: i64,
-        count: usize,
-        token: &Token,
-        work: F,
-    ) -> Result<Vec<T>>
-    where
-        T: Send + 'static,
-        F: Fn(usize, &Token) -> Result<T> + Clone + Send + 'static,
-    {
-        let lane = if micros <= INTERACTIVE_MICROS { Lane::Interactive } else { Lane::Batch };
-        self.spread_on(lane, count, token, work).await
-    }
-
-    /// The same on a lane that is named.
-    pub(super) async fn spread_on<T, F>(
         &self,
         lane: Lane,
         count: usize,

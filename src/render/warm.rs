@@ -64,7 +64,7 @@ impl Render {
             Ok(failed)
         };
         let tasks = segments.len().div_ceil(AT_ONCE);
-        let failed = self.spread_on(Lane::Background, tasks, &self.stop, work).await?;
+        let failed = self.spread(Lane::Background, tasks, &self.stop, work).await?;
         Ok(Warmed { segments: all, failed: failed.into_iter().sum() })
     }
 

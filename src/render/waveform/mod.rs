@@ -19,6 +19,7 @@ use crate::media::pcm::sample_at;
 use crate::media::peaks::{BLOCK, Columns, MAX_CHANNELS, Part, Pixels, Silence, Track, View, pixels_of};
 use crate::media::waveform::{Drawing, Layers, Look, png, svg};
 use crate::pool::Lane;
+use crate::render::spread::lane_for;
 use parking_lot::Mutex;
 use std::ops::Range;
 use std::sync::Arc;
@@ -161,7 +162,7 @@ impl Render {
         };
         let (render, shared) = (self.clone(), Arc::clone(&cold));
         let work = move |task: usize, token: &Token| shared.decode(&render, task, token);
-        self.spread(cold.missing_micros(), cold.tasks.len(), &token, work).await?;
+        self.spread(lane_for(cold.missing_micros()), cold.tasks.len(), &token, work).await?;
         let finish = move |_: &Token| finish(&cold.source, &cold.canvas.lock());
         self.pool.submit(Lane::Interactive, &token, finish)?.await
     }
