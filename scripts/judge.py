@@ -25,12 +25,17 @@ def decode(path):
             # At the end, that of a short file's probing too, parsers are handed an empty packet; that of Opus minds.
             logs[:] = [it for it in logs if it[1] != "opus"]
             before = len(logs)
+            packets_of = dict.fromkeys(range(len(container.streams)), 0)
             while (packet := next(packets, None)) is not None:
                 if packet.size == 0:
                     logs[before:] = [it for it in logs[before:] if it[1] != "opus"]
                 before = len(logs)
+                packets_of[packet.stream_index] += packet.size > 0
                 for frame in packet.decode():
                     pictures += isinstance(frame, av.VideoFrame)
+    # How long a PES packet of sound lasts, MPEG-TS does not say; a short cut has one.
+    alone = [f"stream {index} : no PTS found" for index, count in packets_of.items() if count < 5]
+    logs = [it for it in logs if not it[2].strip().startswith(tuple(alone))]
     return pictures, [f"{name}: {message.strip()}" for level, name, message in logs]
 
 

@@ -58,8 +58,8 @@ fn wide_pair([min, max]: [i16; 2]) -> [u8; 4] {
     [a, b, c, d]
 }
 
-fn narrow_pair(pair: [i16; 2]) -> [u8; 2] {
-    pair.map(|it| eight(it) as u8)
+fn narrow_pair([min, max]: [i16; 2]) -> [u8; 2] {
+    [eight(min) as u8, eight(max) as u8]
 }
 
 /// The only track: its pixels lie one after the other.

@@ -1,6 +1,7 @@
 //! Sums over samples: the inner loop of everything here.
 
 use super::Peak;
+use wide::{f32x4, i16x8, i32x4};
 
 /// What a peak is reckoned from. Adding up is exact, but for the squares' last digits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,10 +21,8 @@ impl Default for Sum {
     }
 }
 
-/// Samples worked on side by side: as many as fit a register of the processors this is built for.
-const LANES: usize = 8;
-
-/// Samples added in 32 bits before they are carried: 32768 of |x| ≤ 32768 fit each lane.
+/// Samples added in 32 bits before they are carried: 32768 of |x| ≤ 32768 fit each of four lanes, and as many signs the
+/// 16 bits of eight.
 const CARRY: usize = 1 << 15;
 
 impl Sum {
@@ -36,31 +35,30 @@ impl Sum {
         sum
     }
 
+    /// Written in vectors: what the compiler makes of the plain loop takes five times as long, a tenth of all that a
+    /// waveform costs.
     fn add(&mut self, samples: &[i16]) {
-        let (mut min, mut max) = ([i16::MAX; LANES], [i16::MIN; LANES]);
-        let (mut level, mut squares) = ([0u32; LANES], [0f32; LANES]);
-        let chunks = samples.chunks_exact(LANES);
-        let rest = chunks.remainder();
+        let (chunks, rest) = samples.as_chunks::<8>();
+        let (mut min, mut max) = (i16x8::splat(i16::MAX), i16x8::splat(i16::MIN));
+        let (mut level, mut negative, mut squares) = (i32x4::ZERO, i16x8::ZERO, f32x4::ZERO);
         for chunk in chunks {
-            for lane in 0..LANES {
-                let sample = chunk[lane];
-                min[lane] = min[lane].min(sample);
-                max[lane] = max[lane].max(sample);
-                level[lane] += i32::from(sample).unsigned_abs();
-                squares[lane] += f32::from(sample) * f32::from(sample);
-            }
+            let x = i16x8::new(*chunk);
+            (min, max) = (min.min(x), max.max(x));
+            // |x| of what is below zero is its complement and one.
+            let sign: i16x8 = x >> 15;
+            level += (x ^ sign).dot(i16x8::ONE);
+            negative -= sign;
+            // Two squares of -32768 are 2³¹, which an i32 takes for -2³¹.
+            squares += f32x4::from_i32x4(x.dot(x)).abs();
         }
-        for (lane, sample) in rest.iter().enumerate() {
-            min[lane] = min[lane].min(*sample);
-            max[lane] = max[lane].max(*sample);
-            level[lane] += i32::from(*sample).unsigned_abs();
-            squares[lane] += f32::from(*sample) * f32::from(*sample);
-        }
-        self.min = min.into_iter().fold(self.min, i16::min);
-        self.max = max.into_iter().fold(self.max, i16::max);
+        level += negative.dot(i16x8::ONE);
+        self.min = min.to_array().into_iter().chain(rest.iter().copied()).fold(self.min, i16::min);
+        self.max = max.to_array().into_iter().chain(rest.iter().copied()).fold(self.max, i16::max);
         self.count += samples.len() as u64;
-        self.level += level.into_iter().map(u64::from).sum::<u64>();
-        self.squares += squares.into_iter().map(f64::from).sum::<f64>();
+        self.level += level.to_array().into_iter().map(|it| it as u64).sum::<u64>();
+        self.level += rest.iter().map(|it| u64::from(it.unsigned_abs())).sum::<u64>();
+        self.squares += squares.to_array().into_iter().map(f64::from).sum::<f64>();
+        self.squares += rest.iter().map(|it| f64::from(*it) * f64::from(*it)).sum::<f64>();
     }
 
     pub fn merge(&mut self, other: &Self) {
@@ -77,8 +75,9 @@ impl Sum {
             return None;
         }
         let count = self.count as f64;
-        // In 65536ths: full scale is 32768.
-        let scaled = |value: f64| (value * 2.0).round().min(65535.0) as u16;
+        // In 65536ths: full scale is 32768. Rounded by hand: the function is a call on processors of before 2008, for which
+        // this is built too.
+        let scaled = |value: f64| (value * 2.0 + 0.5).min(65535.0) as u16;
         Some(Peak {
             min: self.min,
             max: self.max,

@@ -95,16 +95,27 @@ impl Columns {
     /// Calls `take` for each column that samples `begin..end` reach into, with how many of them are in it. Column c holds
     /// the samples from ceil(c·total/width) to before that of c + 1.
     fn spread(&self, begin: i64, end: i64, mut take: impl FnMut(usize, i64, i64)) {
-        let (width, total) = (self.width as i128, i128::from(self.total));
         let place = |sample: i64| sample.saturating_sub(self.from).clamp(0, self.total);
         let (mut at, end) = (place(begin), place(end));
         while at < end {
-            let column = i128::from(at) * width / total;
-            let border = (((column + 1) * total + width - 1) / width) as i64;
+            let (column, border) = self.column(at);
             let to = border.min(end).max(at + 1);
-            take((column as usize).min(self.width - 1), at + self.from, to + self.from);
+            take(column.min(self.width - 1), at + self.from, to + self.from);
             at = to;
         }
+    }
+
+    /// The column of a place, and where the next one begins.
+    fn column(&self, at: i64) -> (usize, i64) {
+        // Days at any rate; dividing 128 bits takes ten times as long.
+        let (width, total) = (self.width as u64, self.total as u64);
+        if total.checked_add(1).and_then(|it| it.checked_mul(width)).is_some() {
+            let column = at as u64 * width / total;
+            return (column as usize, ((column + 1) * total).div_ceil(width) as i64);
+        }
+        let (width, total) = (self.width as i128, i128::from(self.total));
+        let column = i128::from(at) * width / total;
+        (column as usize, (((column + 1) * total + width - 1) / width) as i64)
     }
 
     /// Adds what a segment has.

@@ -12,8 +12,8 @@
 //! How many blocks a run has at a level follows from its place and length. What reads it trusts nothing: whoever keeps it
 //! has its checksum, but a disk may lie.
 
-use super::pyramid::{MAX_RUNS, MAX_SAMPLES, Pyramid, kept_channels};
-use super::{LEVELS, Peak, Track, WHOLE, block_samples};
+use super::pyramid::{MAX_RUNS, MAX_SAMPLES, Pyramid, Run, kept_channels};
+use super::{LEVELS, Peak, Track, WHOLE, block_of};
 use std::ops::{Range, RangeInclusive};
 
 const HEAD: usize = 7;
@@ -68,14 +68,18 @@ fn blocks(start: i64, length: u64, level: usize) -> usize {
     if level >= LEVELS {
         return 1;
     }
-    let size = block_samples(level);
-    ((start + length as i64 - 1).div_euclid(size) - start.div_euclid(size) + 1) as usize
+    (block_of(start + length as i64 - 1, level) - block_of(start, level) + 1) as usize
 }
 
 impl Pyramid {
     /// One part of the pyramid as bytes.
     pub fn encode(&self, part: Part) -> Vec<u8> {
-        let mut out = Vec::new();
+        let kept = |run: &Run| -> usize {
+            let of = |track: usize| part.levels().map(|level| run.tracks[track][level].len()).sum::<usize>();
+            part.tracks(self.channels).map(of).sum()
+        };
+        let blocks: usize = self.runs.iter().map(kept).sum();
+        let mut out = Vec::with_capacity(HEAD + RUN * self.runs.len() + 2 * PLANES * blocks);
         out.extend_from_slice(&self.rate.to_le_bytes());
         out.push(self.channels);
         out.extend_from_slice(&(self.runs.len() as u16).to_le_bytes());
@@ -88,10 +92,10 @@ impl Pyramid {
             for track in part.tracks(self.channels) {
                 for level in part.levels() {
                     let peaks = &run.tracks[track][level];
-                    out.extend(peaks.iter().flat_map(|it| it.min.to_le_bytes()));
-                    out.extend(peaks.iter().flat_map(|it| it.max.to_le_bytes()));
-                    out.extend(peaks.iter().flat_map(|it| it.mean.to_le_bytes()));
-                    out.extend(peaks.iter().flat_map(|it| it.rms.to_le_bytes()));
+                    peaks.iter().for_each(|it| out.extend_from_slice(&it.min.to_le_bytes()));
+                    peaks.iter().for_each(|it| out.extend_from_slice(&it.max.to_le_bytes()));
+                    peaks.iter().for_each(|it| out.extend_from_slice(&it.mean.to_le_bytes()));
+                    peaks.iter().for_each(|it| out.extend_from_slice(&it.rms.to_le_bytes()));
                 }
             }
         }
@@ -181,14 +185,14 @@ impl<'a> View<'a> {
         let track: usize = self.part.levels().map(count).sum::<usize>() * (number - tracks.start());
         let bytes = run.bytes.get(track + before..)?.get(..count(level))?;
         let plane = bytes.len() / PLANES;
-        let first = if level < LEVELS { run.start.div_euclid(block_samples(level)) } else { 0 };
+        let first = if level < LEVELS { block_of(run.start, level) } else { 0 };
         let planes = std::array::from_fn(|at| &bytes[at * plane..(at + 1) * plane]);
         Some(Blocks { first, planes })
     }
 }
 
 pub(super) fn signed(plane: &[u8]) -> impl ExactSizeIterator<Item = i16> {
-    plane.chunks_exact(PLANE).map(|it| i16::from_le_bytes([it[0], it[1]]))
+    plane.as_chunks::<PLANE>().0.iter().map(|it| i16::from_le_bytes(*it))
 }
 
 impl Blocks<'_> {

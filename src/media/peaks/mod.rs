@@ -43,6 +43,12 @@ pub const fn block_samples(level: usize) -> i64 {
     BLOCK << (2 * level)
 }
 
+/// The number of the block that a sample lies in, at a level. Every answer asks for each of its segments, which a division
+/// would make slow.
+const fn block_of(sample: i64, level: usize) -> i64 {
+    sample >> (BLOCK.trailing_zeros() as usize + 2 * level)
+}
+
 /// What is kept of some samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Peak {

@@ -10,6 +10,9 @@ pub const MAX_RUNS: usize = 1024;
 /// Samples a segment may have, three hours at 48 kHz; what follows is left out. In stereo its pyramid takes 67 MB.
 pub const MAX_SAMPLES: u64 = 1 << 29;
 
+/// Samples that most segments have no more of, two seconds at 48 kHz: room for their blocks is made at once.
+const USUAL_SAMPLES: i64 = 96_000;
+
 /// Timestamps of frames that follow each other may be off by their rounding: one tick in MPEG-TS, a millisecond in
 /// other containers. In microseconds.
 const JITTER_MICROS: i64 = 1500;
@@ -89,7 +92,11 @@ impl Builder {
                 self.samples = MAX_SAMPLES;
                 return;
             }
-            let tracks = vec![Default::default(); self.open.len()];
+            // A whole segment has one run.
+            let usual = if self.pyramid.runs.is_empty() { USUAL_SAMPLES } else { 0 };
+            let room = |level| usize::try_from(usual / block_samples(level)).unwrap_or(0) + 2;
+            let track = || std::array::from_fn(|level| Vec::with_capacity(room(level)));
+            let tracks = self.open.iter().map(|_| track()).collect();
             self.pyramid.runs.push(Run { start: position, length: 0, tracks });
             self.next = position;
         }
@@ -126,7 +133,9 @@ impl Builder {
         for (open, track) in self.open.iter_mut().zip(&mut run.tracks) {
             for level in 0..levels {
                 let sum = std::mem::take(&mut open[level]);
-                track[level].extend(sum.peak());
+                if let Some(peak) = sum.peak() {
+                    track[level].push(peak);
+                }
                 if let Some(above) = open.get_mut(level + 1) {
                     above.merge(&sum);
                 }

@@ -1,20 +1,18 @@
 //! A made-up stream as the samples a live source brings.
 
-use super::{Recipe, segments};
+use super::{Recipe, whole};
 use crate::base::{Result, Token};
-use crate::media::ffi::{Demuxer, Input};
+use crate::media::ffi::{Demuxer, Input, MemoryWriter, Muxer};
 use crate::media::live::intake::{Intake, Raw, Taken};
 use crate::media::live::{Sample, Track};
 use std::io::Cursor;
 
 /// What the recipe says, as tracks and their samples in the order they were sent; without sound where `sound` is false.
 pub fn samples(what: &Recipe, sound: bool, token: &Token) -> Result<(Vec<Track>, Vec<Sample>)> {
-    let mut bytes = Vec::new();
-    segments(what, token, |segment| {
-        bytes.extend(segment.bytes);
-        Ok(())
-    })?;
-    let input = Input { reader: Box::new(Cursor::new(bytes)), format: None, probe: true };
+    // A container that any codec lies in, with its own clock.
+    let memory = MemoryWriter::default();
+    whole(what, Muxer::new("nut", memory.writer())?, true, &[], token)?;
+    let input = Input { reader: Box::new(Cursor::new(memory.take())), format: Some("nut"), probe: true };
     let mut source = Demuxer::open(input, token)?;
     let mut intake = Intake::new(&source, sound)?;
     let mut raws: Vec<Raw> = Vec::new();
