@@ -316,7 +316,7 @@ fn candidates(sources: &[Source<'_>], span: Span, joins: &Joins) -> Result<(Vec<
             let is_open = |entry: &Entry| match entry {
                 Entry::Doubtful if joins.only.is_some() => joins.only == Some(place),
                 Entry::Doubtful => !joins.only_certain && !joins.barred.contains(&place),
-                Entry::Closed | Entry::Open => true,
+                Entry::Closed | Entry::Open => !joins.barred.contains(&place),
             };
             let state = track.states.get(usize::from(it.parameter_set)).and_then(|state| state.active);
             let set = state.and_then(|active| track.sets.get(usize::from(active)));

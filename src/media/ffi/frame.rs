@@ -3,6 +3,7 @@
 use super::{check, ffi, out_of_memory};
 use crate::base::{Error, Result};
 use std::ptr::NonNull;
+use wide::{f32x8, i16x8};
 
 const NO_PTS: i64 = ffi::AV_NOPTS_VALUE;
 
@@ -369,7 +370,8 @@ impl Frame {
                 S16 | S16P => append!(i16, |it| *it),
                 S32 | S32P => append!(i32, |it| (*it >> 16) as i16),
                 S64 | S64P => append!(i64, |it| (*it >> 48) as i16),
-                FLT | FLTP => append!(f32, |it| rounded(*it)),
+                FLTP => append_rounded(self.elements(plane, count), out),
+                FLT => append!(f32, |it| rounded(*it)),
                 DBL | DBLP => {
                     append!(f64, |it| { (*it * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16 })
                 }
@@ -392,6 +394,22 @@ impl Frame {
             let count = count.min(frame.linesize[0] as usize / size_of::<T>());
             if data.is_null() { &[] } else { std::slice::from_raw_parts(data.cast::<T>(), count) }
         }
+    }
+}
+
+/// A channel's samples as [`rounded`] has them, eight at a time.
+fn append_rounded(samples: &[f32], out: &mut Vec<i16>) {
+    let begin = out.len();
+    out.resize(begin + samples.len(), 0);
+    let (chunks, rest) = samples.as_chunks::<8>();
+    let (to, to_rest) = out[begin..].as_chunks_mut::<8>();
+    for (to, chunk) in to.iter_mut().zip(chunks) {
+        let scaled = f32x8::new(*chunk) * f32x8::splat(32768.0);
+        let bounded = scaled.fast_min(f32x8::splat(32767.0)).fast_max(f32x8::splat(-32768.0));
+        *to = i16x8::from_i32x8_saturate(bounded.fast_round_int()).to_array();
+    }
+    for (to, sample) in to_rest.iter_mut().zip(rest) {
+        *to = rounded(*sample);
     }
 }
 
@@ -515,7 +533,7 @@ impl std::ops::Deref for FrameMut {
 
 #[cfg(test)]
 mod tests {
-    use super::rounded;
+    use super::{append_rounded, rounded};
 
     #[test]
     fn floats_are_rounded_as_a_straight_calculation_does() {
@@ -524,6 +542,9 @@ mod tests {
             let sample = step as f32 / 4.0 / 32768.0;
             let plain = (sample * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16;
             assert_eq!(rounded(sample), plain, "{step}");
+            let mut many = vec![7];
+            append_rounded(&[sample; 11], &mut many);
+            assert!(many[0] == 7 && many[1..] == [plain; 11], "{step}: {many:?}");
         }
     }
 }

@@ -135,6 +135,24 @@ fn bytes_behind_a_pes_packet_are_no_part_of_a_picture() {
 }
 
 #[test]
+fn a_unit_that_a_pes_packet_ends_inside_is_known_before_it_is_read() {
+    let mut segment = Segment::new(0x1b, 0x0f);
+    segment.pes(VIDEO, Some((93_000, 90_000)), &units(&[&AUD, &SPS, &PPS, &slice(true, 0)]));
+    // A parameter set opens the second picture of a PES packet, whose said end lies in it.
+    let first = units(&[&AUD, &slice(false, 1), &[0x0c; 200]]);
+    let second = units(&[&[&PPS[..], &[0x55; 20]].concat(), &slice(false, 2)]);
+    let (said, at) = (first.len() + 10, segment.bytes.len());
+    segment.pes(VIDEO, Some((96_000, 93_000)), &[&first[..], &second].concat());
+    let start = at + segment.bytes[at..].windows(4).position(|it| it == [0, 0, 1, 0xe0]).unwrap();
+    segment.bytes[start + 4..start + 6].copy_from_slice(&(13 + said as u16).to_be_bytes());
+    segment.pes(VIDEO, None, &second[10..]);
+    segment.pes(VIDEO, Some((102_000, 99_000)), &units(&[&AUD, &slice(false, 3)]));
+    let index = build(&segment.bytes).unwrap();
+    let damaged: Vec<bool> = index.video.as_ref().unwrap().units.iter().map(|it| it.damaged).collect();
+    assert_eq!(damaged, [false, false, true, false]);
+}
+
+#[test]
 fn a_segment_by_hand() {
     let mut segment = Segment::new(0x1b, 0x0f);
     segment.pes(VIDEO, Some((93_000, 90_000)), &units(&[&AUD, &SPS, &PPS, &slice(true, 0)]));

@@ -44,6 +44,8 @@ pub struct VideoScanner {
     /// Where the unit of the byte stream begins whose length is not known yet, and zeros taken last.
     begun: Option<u64>,
     zeros: u64,
+    /// Where bytes were left out last.
+    cut: Option<u64>,
     open: Option<Open>,
     units: Vec<AccessUnit>,
     timing: Vec<Timing>,
@@ -67,6 +69,7 @@ impl VideoScanner {
             unit_place: Place::default(),
             begun: None,
             zeros: 0,
+            cut: None,
             open: None,
             units: Vec::new(),
             timing: Vec::new(),
@@ -88,8 +91,11 @@ impl VideoScanner {
         let position = self.places.advance(chunk, packet, reference);
         let end = position + chunk.bytes.len() as u64;
         self.take(chunk, position)?;
-        if let Some(open) = self.open.as_mut().filter(|it| chunk.cut && it.place.skip != 0) {
-            open.cut.get_or_insert(end);
+        if chunk.cut {
+            self.cut = Some(end);
+            if let Some(open) = self.open.as_mut().filter(|it| it.place.skip != 0) {
+                open.cut.get_or_insert(end);
+            }
         }
         Ok(())
     }
@@ -257,7 +263,8 @@ impl VideoScanner {
             picture: None,
             state: 0,
             sizes: Sizes::default(),
-            cut: None,
+            // It is opened when its first unit of the byte stream is read, which may have been cut.
+            cut: self.cut.filter(|it| *it > place.position && place.skip != 0),
         });
         Ok(())
     }

@@ -52,13 +52,16 @@ impl Sum {
             squares += f32x4::from_i32x4(x.dot(x)).abs();
         }
         level += negative.dot(i16x8::ONE);
-        self.min = min.to_array().into_iter().chain(rest.iter().copied()).fold(self.min, i16::min);
-        self.max = max.to_array().into_iter().chain(rest.iter().copied()).fold(self.max, i16::max);
+        self.min = min.to_array().into_iter().fold(self.min, i16::min);
+        self.max = max.to_array().into_iter().fold(self.max, i16::max);
         self.count += samples.len() as u64;
         self.level += level.to_array().into_iter().map(|it| it as u64).sum::<u64>();
-        self.level += rest.iter().map(|it| u64::from(it.unsigned_abs())).sum::<u64>();
         self.squares += squares.to_array().into_iter().map(f64::from).sum::<f64>();
-        self.squares += rest.iter().map(|it| f64::from(*it) * f64::from(*it)).sum::<f64>();
+        for sample in rest {
+            (self.min, self.max) = (self.min.min(*sample), self.max.max(*sample));
+            self.level += u64::from(sample.unsigned_abs());
+            self.squares += f64::from(*sample) * f64::from(*sample);
+        }
     }
 
     pub fn merge(&mut self, other: &Self) {
@@ -93,15 +96,31 @@ pub fn mix(channels: &[&[i16]], out: &mut Vec<i16>) {
     match channels {
         [] => {}
         [one] => out.extend_from_slice(one),
-        [left, right] => out.extend(
-            left.iter().zip(*right).map(|(left, right)| ((i32::from(*left) + i32::from(*right)) / 2) as i16),
-        ),
+        [left, right] => mix_two(left, right, out),
         many => {
             let samples = many.iter().map(|it| it.len()).min().unwrap_or(0);
             let count = many.len() as i32;
             let sum = |at: usize| many.iter().map(|it| i32::from(it[at])).sum::<i32>();
             out.extend((0..samples).map(|at| (sum(at) / count) as i16));
         }
+    }
+}
+
+fn mix_two(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
+    let count = left.len().min(right.len());
+    let (left, right) = (&left[..count], &right[..count]);
+    out.resize(count, 0);
+    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    let (to, to_rest) = out.as_chunks_mut::<8>();
+    for (to, (left, right)) in to.iter_mut().zip(left.iter().zip(right)) {
+        let (left, right) = (i16x8::new(*left), i16x8::new(*right));
+        // Halves, and what both leave over, make the sum's half rounded down: below zero that of an odd sum is one too small.
+        let floor: i16x8 = (left >> 1) + (right >> 1) + (left & right & i16x8::ONE);
+        let below: i16x8 = floor >> 15;
+        *to = (floor + ((left ^ right) & i16x8::ONE & below)).to_array();
+    }
+    for (to, (left, right)) in to_rest.iter_mut().zip(left_rest.iter().zip(right_rest)) {
+        *to = ((i32::from(*left) + i32::from(*right)) / 2) as i16;
     }
 }
 
@@ -127,6 +146,12 @@ mod tests {
         assert_eq!(out, [3, -3]);
         mix(&[&[7]], &mut out);
         assert_eq!(out, [7]);
+        let edges = [i16::MIN, i16::MIN + 1, -3, -2, -1, 0, 1, 2, 3, i16::MAX - 1, i16::MAX];
+        for right in edges {
+            mix(&[&edges, &[right; 10]], &mut out);
+            let wanted = edges[..10].iter().map(|left| ((i32::from(*left) + i32::from(right)) / 2) as i16);
+            assert_eq!(out, wanted.collect::<Vec<i16>>(), "{right}");
+        }
     }
 
     proptest! {

@@ -92,14 +92,23 @@ impl Pyramid {
             for track in part.tracks(self.channels) {
                 for level in part.levels() {
                     let peaks = &run.tracks[track][level];
-                    peaks.iter().for_each(|it| out.extend_from_slice(&it.min.to_le_bytes()));
-                    peaks.iter().for_each(|it| out.extend_from_slice(&it.max.to_le_bytes()));
-                    peaks.iter().for_each(|it| out.extend_from_slice(&it.mean.to_le_bytes()));
-                    peaks.iter().for_each(|it| out.extend_from_slice(&it.rms.to_le_bytes()));
+                    plane(&mut out, peaks, |it| it.min.to_le_bytes());
+                    plane(&mut out, peaks, |it| it.max.to_le_bytes());
+                    plane(&mut out, peaks, |it| it.mean.to_le_bytes());
+                    plane(&mut out, peaks, |it| it.rms.to_le_bytes());
                 }
             }
         }
         out
+    }
+}
+
+/// Appends one field of some blocks.
+fn plane(out: &mut Vec<u8>, peaks: &[Peak], field: impl Fn(&Peak) -> [u8; PLANE]) {
+    let begin = out.len();
+    out.resize(begin + PLANE * peaks.len(), 0);
+    for (to, peak) in out[begin..].as_chunks_mut::<PLANE>().0.iter_mut().zip(peaks) {
+        *to = field(peak);
     }
 }
 

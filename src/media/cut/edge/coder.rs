@@ -26,6 +26,8 @@ pub(in crate::media::cut) struct EdgeCoder<'a> {
     sent: VecDeque<i64>,
     /// Pictures sent.
     count: i64,
+    /// The number of a picture that begins a sequence anew, of HEVC.
+    again: i64,
     delay: i64,
 }
 
@@ -45,7 +47,12 @@ impl<'a> EdgeCoder<'a> {
         // on over the join.
         let key = track.units.iter().find(|it| it.class.is_random_access());
         let delay = key.map_or(0, |it| (it.pts - it.dts).max(0));
-        Self { settings, track, format, encoder: None, sent: VecDeque::new(), count: 0, delay }
+        Self { settings, track, format, encoder: None, sent: VecDeque::new(), count: 0, again: 0, delay }
+    }
+
+    /// Makes another IDR picture of the one with this number, of HEVC.
+    pub fn start_again(&mut self, number: usize) {
+        self.again = number as i64;
     }
 
     /// Encodes one picture to be shown at an output time; `None` is the end.
@@ -56,8 +63,8 @@ impl<'a> EdgeCoder<'a> {
             Some((pts, mut frame)) => {
                 // Encoders of MPEG-2 know the frame rates of its table alone.
                 frame.set_pts(Some(if codec == VideoCodec::Mpeg2 { self.count } else { pts }));
-                frame.set_picture_type(false);
-                if codec == VideoCodec::Hevc && self.count > 0 {
+                frame.set_picture_type(codec == VideoCodec::Hevc && self.count == self.again);
+                if codec == VideoCodec::Hevc && self.count > 0 && self.count != self.again {
                     frame.set_predicted();
                 }
                 if self.encoder.is_none() {
@@ -134,10 +141,12 @@ impl<'a> EdgeCoder<'a> {
                     _ => "bframes=3:b-pyramid=1",
                 };
                 let params = format!(
-                    "log-level=none:info=0:hrd=0:open-gop=0:scenecut=0:b-adapt=0:{reorder}:keyint=-1:repeat-headers=1:pools=1:frame-threads=1"
+                    "log-level=none:info=0:hrd=0:open-gop=0:scenecut=0:b-adapt=0:ref=1:{reorder}:keyint=-1:repeat-headers=1:pools=1:frame-threads=1"
                 );
                 let mut options = quality();
                 options.push(("x265-params".into(), format!("{params}{location}")));
+                // A picture that is asked for as a key is an IDR picture.
+                options.push(("forced-idr".into(), "1".into()));
                 ("libx265", TimeBase::MPEG, options)
             }
             VideoCodec::Mpeg2 => {

@@ -262,8 +262,16 @@ impl EdgeMaker<'_> {
         let its_track = track(source)?;
         let mut from = from;
         let (mut tries, begin) = (0, samples.len());
+        let again = match self.order_after(number)? {
+            Some(order) => match second_start(frames.len(), order) {
+                Some(again) => again,
+                None => return Ok(false),
+            },
+            None => 0,
+        };
         let coder = loop {
             let mut coder = EdgeCoder::like(self.settings, its_track, first.unit);
+            coder.start_again(again);
             let mut reader = PictureReader::new(self.footage(), frames, from)?;
             while let Some(picture) = reader.next()? {
                 coder.push(Some(picture), samples)?;
@@ -300,6 +308,19 @@ impl EdgeMaker<'_> {
         Ok(true)
     }
 
+    /// The picture order count that the copied piece after piece `number` begins with, where that breaks off from its
+    /// sequence: HEVC's without an IDR picture.
+    fn order_after(&self, number: usize) -> Result<Option<usize>> {
+        let Some(Piece::Copy { source, units }) = self.plan.pieces.get(number + 1) else { return Ok(None) };
+        let track = track(&self.sources[*source])?;
+        let Some(unit) = track.units.get(units.start) else { return Ok(None) };
+        if track.codec != VideoCodec::Hevc || !matches!(unit.class, UnitClass::Cra | UnitClass::Bla) {
+            return Ok(None);
+        }
+        let bytes = self.elementary.picture(Place { source: *source, unit: units.start })?;
+        Ok(units::hevc_order(track, unit.parameter_set, &bytes).map(|it| it as usize))
+    }
+
     fn footage(&self) -> Footage<'_> {
         Footage {
             sources: self.sources,
@@ -331,9 +352,44 @@ impl EdgeMaker<'_> {
     }
 }
 
+/// Pictures that a decoder may still hold, more than any does of ours.
+const HELD: usize = 8;
+
+/// Which of `count` pictures encoded before a broken link is another IDR picture; 0, the first one, where no other is
+/// wanted. Order counts may repeat behind a broken link, whose own is `order` (H.265 §8.3.1), but FFmpeg from 7.1 on throws
+/// a picture away whose count one of those it holds has. `None` where that cannot be avoided.
+fn second_start(count: usize, order: usize) -> Option<usize> {
+    // They count from 0, in steps of 1.
+    if order >= count || order + HELD < count {
+        return Some(0);
+    }
+    (order > 0).then(|| count - order.min(count - 1))
+}
+
 fn first_source(piece: &Piece) -> usize {
     match piece {
         Piece::Whole { source } | Piece::Copy { source, .. } => *source,
         Piece::Encode { from, .. } => from.source,
+    }
+}
+
+#[cfg(test)]
+mod order_tests {
+    use super::second_start;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn no_held_picture_has_the_order_of_the_broken_link() {
+        for count in 1..40 {
+            for order in 0..50 {
+                let Some(again) = second_start(count, order) else {
+                    assert!(order == 0 && count <= super::HELD, "{count} {order}");
+                    continue;
+                };
+                assert!(again < count, "{count} {order}");
+                let held: BTreeSet<usize> = (0..count - again).rev().take(super::HELD).collect();
+                assert!(!held.contains(&order), "{count} {order}: {again}");
+            }
+        }
     }
 }

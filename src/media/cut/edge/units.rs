@@ -176,6 +176,32 @@ pub fn slice_header<'a>(
     Some((header, sequence))
 }
 
+/// slice_pic_order_cnt_lsb of a picture of HEVC.
+pub fn hevc_order(track: &VideoTrack, state: u16, unit: &[u8]) -> Option<u32> {
+    let state = track.states.get(usize::from(state))?;
+    let set = |wanted: SetKind, id: u8| {
+        let mut sets = state.sets.iter().filter_map(|it| track.sets.get(usize::from(*it)));
+        Some(
+            nal::unescape(&sets.find(|it| it.kind == wanted && it.id == id)?.bytes, &mut Vec::new()).to_vec(),
+        )
+    };
+    let codes = nal::StartCodes::default();
+    let slice = codes.units(unit).find(|it| hevc::Header::parse(it).is_some_and(hevc::Header::is_slice))?;
+    let (mut scratch, mut sets) = (Vec::new(), None);
+    let content = nal::unescape(slice, &mut scratch);
+    // The id of the picture's set stands after one flag, or two.
+    let mut bits = nal::BitReader::new(content.get(2..)?);
+    bits.flag()?;
+    if hevc::kind::IRAP.contains(&kind(slice, VideoCodec::Hevc)) {
+        bits.flag()?;
+    }
+    if let Some(pps) = hevc::Pps::parse(&set(SetKind::Picture, bits.ue_to(63)? as u8)?) {
+        sets = hevc::Sps::parse(&set(SetKind::Sequence, pps.sps_id)?).map(|sps| (sps, pps));
+    }
+    let (sps, pps) = sets?;
+    Some(hevc::SliceHeader::parse(content, |_| Some((&sps, &pps)))?.order_lsb)
+}
+
 /// The sequence of a picture of H.264, and how its slice headers are written.
 pub fn slice_syntax(track: &VideoTrack, state: u16, unit: &[u8]) -> Option<(Sps, Syntax)> {
     let codes = nal::StartCodes::default();
