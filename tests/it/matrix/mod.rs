@@ -205,7 +205,8 @@ impl Matrix {
         let early = verdict.pictures[..behind].iter();
         let Some(key) = early.filter(|it| it.key && it.pts >= to).map(|it| it.pts).min() else { return };
         // FFmpeg leaves out what it believes to be before the time asked for, to the microsecond.
-        let found = verdict::after_seek(file, verdict.start, to - 1);
+        let before = verdict.pictures.iter().filter(|it| (to..key).contains(&it.pts)).count();
+        let found = verdict::after_seek(file, verdict.start, to - 1, before + 60);
         let mut shown = found.iter().filter(|it| it.0 >= key).peekable();
         if shown.peek().is_none_or(|it| it.0 != key) {
             faults.push(format!("a seek to {} misses the keyframe at {}", to - first.0, key - first.0));

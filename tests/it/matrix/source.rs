@@ -351,8 +351,10 @@ impl Source {
         let (Some(first), Some(last)) = (cut.heard.first(), cut.heard.last()) else {
             return faults.push("no sound is heard".into());
         };
-        // FFmpeg's parser of AC-3 loses what Matroska says about a packet, or gives it to the one before.
-        let parsed = fit == Fit::Both && matches!(&*self.recipe.sound.codec, "ac3" | "eac3");
+        // FFmpeg's parser of AC-3 loses what Matroska says about a packet, or gives it to the one before; and what MP4's
+        // first edit says that is shorter than a packet.
+        let short = ranges.first().is_some_and(|it| it.end - it.start <= 1);
+        let parsed = (fit == Fit::Both || short) && matches!(&*self.recipe.sound.codec, "ac3" | "eac3");
         let begins = ticks(first.at) - starts[0];
         if begins.abs() > MILLI + if parsed { self.sound_ticks } else { 0 } {
             faults.push(format!("the sound is heard {begins} ticks off at the start"));

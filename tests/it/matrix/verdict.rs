@@ -178,14 +178,15 @@ pub fn judge(file: &Path) -> Verdict {
     }
 }
 
-/// The pictures shown after a seek to `at`, as in [`Verdict::hashes`]. The file starts at `start`, from where FFmpeg
-/// counts; both in ticks of 90 kHz.
-pub fn after_seek(file: &Path, start: i64, at: i64) -> Vec<(i64, String)> {
+/// The first `count` pictures shown after a seek to `at`, as in [`Verdict::hashes`]. The file starts at `start`, from where
+/// FFmpeg counts; both in ticks of 90 kHz.
+pub fn after_seek(file: &Path, start: i64, at: i64, count: usize) -> Vec<(i64, String)> {
     let (name, second) = (file.to_str().expect("a plain name"), (at - start) as f64 / 90_000.0);
     let second = format!("{second:.6}");
     let mut arguments =
         vec!["-v", "quiet", "-threads", "1", "-ss", &second, "-copyts", "-i", name, "-map", "0:v:0"];
-    arguments.extend(["-frames:v", "100", "-fps_mode", "passthrough", "-enc_time_base", "1:90000"]);
+    let count = count.to_string();
+    arguments.extend(["-frames:v", &count, "-fps_mode", "passthrough", "-enc_time_base", "1:90000"]);
     arguments.extend(["-f", "framehash", "-hash", "murmur3", "-"]);
     hashes(&String::from_utf8_lossy(&run("ffmpeg", &arguments).0))
 }
