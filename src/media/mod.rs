@@ -17,6 +17,7 @@ pub mod peaks;
 pub mod picture;
 pub mod probe;
 pub mod record;
+mod reservoir;
 pub mod scenes;
 mod sound;
 mod source;

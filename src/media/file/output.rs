@@ -15,6 +15,7 @@ use crate::media::matroska::amend::{self, Start};
 use crate::media::nal::StartCodes;
 use crate::media::nal::boxed::Framing;
 use crate::media::nal::prefixed::{self, Role};
+use crate::media::reservoir::Reservoir;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::fs::File;
@@ -45,6 +46,8 @@ pub struct Output<'a> {
     path: Option<PathBuf>,
     starts: Vec<Option<Start>>,
     leads: Vec<u32>,
+    /// Of each track of MP3, and the frame that was written last.
+    reservoirs: Vec<(Reservoir, Option<usize>)>,
 }
 
 /// Decoding times of packets as they are written, from their presentation times alone.
@@ -226,6 +229,7 @@ impl<'a> Output<'a> {
         let codes = StartCodes::default();
         let leads = (0..streams.len()).map(|it| starts[it].as_ref().map_or(0, |_| plan.lead(index, it)));
         let leads = leads.collect();
+        let reservoirs = vec![Default::default(); streams.len()];
         Ok(Self {
             index,
             container,
@@ -239,6 +243,7 @@ impl<'a> Output<'a> {
             path,
             starts,
             leads,
+            reservoirs,
         })
     }
 
@@ -316,7 +321,7 @@ impl<'a> Output<'a> {
             bytes = with_sets(track, unit.parameter_set, bytes);
         }
         let bytes = self.unit(bytes);
-        // A sync sample of MP4 has nothing after it that needs what is before it (ISO/IEC 14496-12 §8.6.2).
+        // Recovery points of H.264 are no sync samples of MP4 (ISO/IEC 14496-15 §5.4.3).
         let key = match self.container {
             Container::Mp4 => matches!(unit.class, UnitClass::Idr | UnitClass::Cra | UnitClass::Bla),
             _ => random_access,
@@ -334,7 +339,12 @@ impl<'a> Output<'a> {
             }
             _ => 0,
         };
-        let mut out = Packet::from_bytes(packet.data().get(framing..).unwrap_or_default())?;
+        let bytes = packet.data().get(framing..).unwrap_or_default();
+        let mut out = if track_sound.stream.codec == id::MP3 {
+            Packet::from_bytes(&self.behind_a_join(track, frame, bytes))?
+        } else {
+            Packet::from_bytes(bytes)?
+        };
         let at = told.at + chosen.shift + i64::from(self.leads[track]);
         let is_last = frame + 1 == chosen.frames.end;
         let trim = if is_last { chosen.trim_end } else { 0 };
@@ -352,6 +362,17 @@ impl<'a> Output<'a> {
         let heard = if matroska { told.samples } else { told.samples - trim.min(told.samples) };
         out.set_duration(i64::from(heard.max(1)));
         self.muxer.write(self.sounds[track], out)
+    }
+
+    /// A frame of MP3, made silent where it begins in frames that are not before it here.
+    fn behind_a_join(&mut self, track: usize, frame: usize, bytes: &[u8]) -> Vec<u8> {
+        let (reservoir, last) = &mut self.reservoirs[track];
+        if last.replace(frame).is_none_or(|last| last + 1 != frame) {
+            *reservoir = Reservoir::default();
+        }
+        let mut bytes = bytes.to_vec();
+        reservoir.take(&mut bytes);
+        bytes
     }
 
     /// The cues of text that are seen in a range, clipped to it.

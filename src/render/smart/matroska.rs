@@ -2,7 +2,7 @@
 
 use super::assemble::{Assembler, Made, Whole};
 use super::file::{Layout, Origin, Part, Recipe};
-use super::movie::{Entry, Movie, MoviePart, SampleReader, Samples, Whence, put_held};
+use super::movie::{Entry, Key, Movie, MoviePart, SampleReader, Samples, Whence, put_held};
 use crate::base::{Error, Result};
 use crate::media::cut::plan::{RangePlan, refuse};
 use crate::media::index::{AudioCodec, AudioTrack};
@@ -79,13 +79,18 @@ fn clusters(entries: &[Entry], discards: &Discards, clock: &Clock, in_band: bool
         let at = clock.millis(entry);
         let discard = discards.next_if(|it| it.0 == number).map_or(0, |it| it.1);
         let fits = |it: &Clustered| (at - it.cluster.at as i64).abs() < CLUSTER_MILLIS;
-        if (entry.track == 0 && entry.key) || !list.last().is_some_and(fits) {
+        if (entry.track == 0 && entry.key != Key::No) || !list.last().is_some_and(fits) {
             let cluster = Cluster { at: at.max(0) as u64 };
             list.push(Clustered { cluster, entries: number..number, blocks: Vec::new(), bytes: 0 });
         }
         if let Some(last) = list.last_mut() {
             let timing = BlockTiming { at, discard, duration: None };
-            let block = Block { track: entry.track + 1, key: entry.key, timing, size: entry.size(in_band) };
+            let block = Block {
+                track: entry.track + 1,
+                key: entry.key != Key::No,
+                timing,
+                size: entry.size(in_band),
+            };
             last.bytes += block.bytes();
             last.blocks.push(block);
             last.entries.end = number + 1;
@@ -145,7 +150,7 @@ impl Assembler for Matroska {
             let clusters = clusters(&entries, &discards, &clock, in_band);
             let begin = offset;
             for it in &clusters {
-                let keys = entries[it.entries.clone()].iter().filter(|it| it.track == 0 && it.key);
+                let keys = entries[it.entries.clone()].iter().filter(|it| it.track == 0 && it.key != Key::No);
                 cues.extend(keys.map(|it| CuePoint { at: clock.millis(it).max(0) as u64, cluster: offset }));
                 offset += it.head().len() as u64 + it.bytes;
             }

@@ -39,7 +39,7 @@ use std::time::{Duration, Instant, SystemTime};
 use transport::TransportStream;
 
 /// Changes whenever the same request gives other bytes.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 
 /// Output time of the first picture: the source's clock runs up to a second ahead of its pictures.
 const FIRST_AT: i64 = 2 * 90_000;

@@ -19,13 +19,32 @@ use std::collections::BTreeSet;
 /// 320 MB.
 const MAX_SAMPLES: usize = 4 << 20;
 
+/// Whether decoding may begin with a sample.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    No,
+    /// At a recovery point of H.264. MP4 calls none of them a sync sample (ISO/IEC 14496-15 §5.4.3), Matroska all.
+    Open,
+    /// At an IDR picture, and at any random access picture of HEVC (ISO/IEC 14496-15 §8.4.3).
+    Sync,
+}
+
+impl Key {
+    fn of(class: UnitClass) -> Self {
+        match class {
+            UnitClass::Idr | UnitClass::Cra | UnitClass::Bla => Self::Sync,
+            UnitClass::RecoveryPoint { frames: 0 } | UnitClass::KeyOpen => Self::Open,
+            _ => Self::No,
+        }
+    }
+}
+
 /// One sample: a frame of pictures or sound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     /// 0 is the video, 1 and on the tracks of sound.
     pub track: u8,
-    /// Decoding may begin here.
-    pub key: bool,
+    pub key: Key,
     /// Access units it is made of: two are the fields of a frame.
     units: u8,
     /// The first of them in its source's index, or the sample's number in a part that is held.
@@ -205,7 +224,7 @@ impl Movie {
                 picture = Some(samples.len());
                 let entry = Entry {
                     track: 0,
-                    key: sample.key,
+                    key: if sample.key { Key::Sync } else { Key::No },
                     units: 1,
                     number: samples.len() as u32,
                     at: sample.pts,
@@ -222,7 +241,7 @@ impl Movie {
             self.held += bytes.len() as u64;
             let entry = Entry {
                 track: sample.track as u8,
-                key: true,
+                key: Key::Sync,
                 units: 1,
                 number: samples.len() as u32,
                 at: sample.pts,
@@ -314,7 +333,7 @@ impl Whence {
             }
             let entry = Entry {
                 track: 0,
-                key: unit.class == UnitClass::Idr,
+                key: Key::of(unit.class),
                 units: 1,
                 number: number as u32,
                 at: unit.pts + self.shift,
@@ -331,7 +350,7 @@ impl Whence {
                 let sizes = Sizes { payload: frame.size.saturating_sub(frame.framing.into()), sets: 0 };
                 let entry = Entry {
                     track: sound.track as u8 + 1,
-                    key: true,
+                    key: Key::Sync,
                     units: 1,
                     number: number as u32,
                     at,

@@ -2,7 +2,7 @@
 
 use super::assemble::{Assembler, Made, Whole};
 use super::file::{Layout, Origin, Part, Recipe};
-use super::movie::{Entry, Movie, MoviePart, SampleReader, Samples, Whence, Window, put_held};
+use super::movie::{Entry, Key, Movie, MoviePart, SampleReader, Samples, Whence, Window, put_held};
 use crate::base::{Error, Result};
 use crate::media::cut::plan::{RangePlan, refuse};
 use crate::media::mp4::{self, Chunk, Edit, PictureEntry, SampleEntry, SoundEntry, Track, runs};
@@ -162,7 +162,10 @@ fn picture_track(movie: &Movie, record: Vec<u8>, in_band: bool) -> Result<Track>
     let offsets = shown.iter().enumerate().map(|(number, at)| step(at - decoded(number)));
     let offsets = offsets.collect::<Result<Vec<_>>>()?;
     let offsets = if offsets.iter().all(|it| *it == 0) { Vec::new() } else { runs(offsets.into_iter()) };
-    let keys = of_track(movie, 0).enumerate().filter(|(_, it)| it.key).map(|(number, _)| number as u32 + 1);
+    let keys = of_track(movie, 0)
+        .enumerate()
+        .filter(|(_, it)| it.key == Key::Sync)
+        .map(|(number, _)| number as u32 + 1);
     let keys: Vec<u32> = keys.collect();
     let format = &movie.format;
     let side = |it: u32| u16::try_from(it).unwrap_or(u16::MAX);

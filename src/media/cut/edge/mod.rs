@@ -15,7 +15,8 @@ pub use units::with_sets;
 use super::plan::{Piece, Place, RangePlan, Source, frame_ticks};
 use super::reader::{Footage, PictureReader};
 use crate::base::{Error, Result, Token};
-use crate::media::index::{UnitClass, VideoCodec, VideoTrack};
+use crate::media::index::{AudioCodec, UnitClass, VideoCodec, VideoTrack};
+use crate::media::reservoir::Reservoir;
 use crate::media::timeline;
 use mend::Mended;
 use prove::Proof;
@@ -137,10 +138,20 @@ impl EdgeMaker<'_> {
 
     fn sound(&self, sources: Range<usize>, samples: &mut Vec<Sample>) -> Result<()> {
         let mut last_sound = BTreeMap::new();
+        let mut reservoirs = BTreeMap::new();
         for sound in self.plan.sound.iter().filter(|it| sources.contains(&it.source)) {
             let audio = &self.sources[sound.source].index.audio[sound.track];
+            let layer_three = audio.codec == AudioCodec::Mpeg { layer: 3 };
+            // From the midst of a source on, frames begin in none that is here; from its first on, in those of the source
+            // before, as far as can be told.
+            let before = reservoirs.remove(&(sound.track, sound.source, sound.frames.start));
+            let first = if sound.frames.start == 0 { Reservoir::full() } else { Reservoir::default() };
+            let mut reservoir = before.unwrap_or(first);
             for frame in sound.frames.clone() {
-                let bytes = self.elementary.sound(sound.source, sound.track, frame)?;
+                let mut bytes = self.elementary.sound(sound.source, sound.track, frame)?;
+                if layer_three {
+                    reservoir.take(&mut bytes);
+                }
                 let pts = audio.frames[frame].pts + self.plan.shifts[sound.source];
                 // Frames that are decoded and not heard may lie before those of the stretch before: they stay behind.
                 let before = last_sound.entry(sound.track).or_insert(i64::MIN);
@@ -149,6 +160,7 @@ impl EdgeMaker<'_> {
                 let track = 1 + sound.track;
                 samples.push(Sample { track, pts, dts, key: true, second_field: false, bytes });
             }
+            reservoirs.insert((sound.track, sound.source, sound.frames.end), reservoir);
         }
         Ok(())
     }
@@ -218,7 +230,7 @@ impl EdgeMaker<'_> {
         for at in range.clone() {
             let unit = &track.units[at];
             let mut out = self.picture(Place { source, unit: at }, mended)?;
-            let mut key = unit.class == UnitClass::Idr;
+            let mut key = matches!(unit.class, UnitClass::Idr | UnitClass::Cra | UnitClass::Bla);
             if at == range.start {
                 // After pictures encoded with other parameter sets, the source's own have to be sent again.
                 out = units::with_sets(track, unit.parameter_set, out);
