@@ -104,8 +104,7 @@ impl Converter {
         };
         self.channels.resize_with(format.channels, Vec::new);
         for (channel, samples) in self.channels.iter_mut().enumerate() {
-            samples.clear();
-            frame.append_i16(channel, samples);
+            frame.write_i16(channel, samples);
         }
         Ok(Some((format, &self.channels)))
     }

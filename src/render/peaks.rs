@@ -26,10 +26,17 @@ pub(super) struct Sounds<'a> {
     tail: Option<(usize, Option<RunIn>)>,
     decoder: SegmentDecoder,
     bytes: Vec<u8>,
+    /// What was built last, for its memory.
+    spare: Pyramid,
+    /// Fine parts of segments, by their places, that are not filed yet.
+    fine: Vec<(usize, Part, Bytes)>,
 }
 
 /// The largest segment whose memory is used again, in bytes.
 const KEPT_BYTES: usize = 16 << 20;
+
+/// Fine parts that are filed together: those of a task's segments.
+const FILED_AT_ONCE: usize = 48;
 
 /// Whether `segment` continues `before` without a hole.
 fn joins(before: &Segment, segment: &Segment) -> bool {
@@ -38,7 +45,15 @@ fn joins(before: &Segment, segment: &Segment) -> bool {
 
 impl<'a> Sounds<'a> {
     pub(super) fn new(parts: &'a Parts, segments: &'a [Segment]) -> Self {
-        Self { parts, segments, tail: None, decoder: SegmentDecoder::default(), bytes: Vec::new() }
+        Self {
+            parts,
+            segments,
+            tail: None,
+            decoder: SegmentDecoder::default(),
+            bytes: Vec::new(),
+            spare: Pyramid::default(),
+            fine: Vec::new(),
+        }
     }
 
     /// The last frames before the segment at `at`.
@@ -90,33 +105,37 @@ impl<'a> Sounds<'a> {
         let mut made = None;
         let coarse = parts.sidecars.get_or_make(&key(Part::Coarse)?, token, || {
             let pyramid = self.build(at, token)?;
-            self.keep_fine(&pyramid, &key)?;
+            self.keep_fine(at, &pyramid);
             let bytes = pyramid.encode(Part::Coarse);
             made = Some(pyramid);
             Ok(bytes)
         })?;
         if part == Part::Coarse {
+            self.spare = made.unwrap_or_default();
             return Ok(coarse);
         }
-        if made.is_none()
-            && let Some(bytes) = parts.sidecars.get(&key(part)?)
-        {
-            return Ok(bytes);
+        if made.is_none() {
+            self.file_fine();
+            if let Some(bytes) = parts.sidecars.get(&key(part)?) {
+                return Ok(bytes);
+            }
         }
         let pyramid = match made {
             Some(pyramid) => pyramid,
             // Only the coarse part was still there.
             None => {
                 let pyramid = self.build(at, token)?;
-                self.keep_fine(&pyramid, &key)?;
+                self.keep_fine(at, &pyramid);
                 pyramid
             }
         };
-        Ok(pyramid.encode(part).into())
+        let bytes = pyramid.encode(part).into();
+        self.spare = pyramid;
+        Ok(bytes)
     }
 
     fn build(&mut self, at: usize, token: &Token) -> Result<Pyramid> {
-        let mut builder = Builder::new();
+        let mut builder = Builder::in_place_of(std::mem::take(&mut self.spare));
         let decoded = self.decode(at, token, &mut |position, format, channels| {
             builder.add(position, format, channels);
             Ok(())
@@ -128,13 +147,32 @@ impl<'a> Sounds<'a> {
         Ok(builder.finish())
     }
 
-    fn keep_fine<'b>(&self, pyramid: &Pyramid, key: &dyn Fn(Part) -> Result<Key<'b>>) -> Result<()> {
-        self.parts.sidecars.put(&key(Part::Mix)?, pyramid.encode(Part::Mix));
+    fn keep_fine(&mut self, at: usize, pyramid: &Pyramid) {
+        self.fine.push((at, Part::Mix, pyramid.encode(Part::Mix).into()));
         // One channel is the mix.
         if pyramid.channels > 1 {
-            self.parts.sidecars.put(&key(Part::Channels)?, pyramid.encode(Part::Channels));
+            self.fine.push((at, Part::Channels, pyramid.encode(Part::Channels).into()));
         }
-        Ok(())
+        if self.fine.len() >= FILED_AT_ONCE {
+            self.file_fine();
+        }
+    }
+
+    /// Files what is not filed yet: each product of an hour by one write.
+    fn file_fine(&mut self) {
+        let mut fine = std::mem::take(&mut self.fine);
+        fine.sort_by_key(|(_, part, _)| *part != Part::Mix);
+        let key = |at: usize, part: Part| Key::of(&self.parts.archive, &self.segments[at], product(part)?);
+        let keys: Vec<_> = fine.iter().map(|(at, part, _)| key(*at, *part)).collect();
+        let entries =
+            keys.iter().zip(fine).filter_map(|(key, (_, _, bytes))| Some((key.as_ref().ok()?, bytes)));
+        self.parts.sidecars.put_many(&entries.collect::<Vec<_>>());
+    }
+}
+
+impl Drop for Sounds<'_> {
+    fn drop(&mut self) {
+        self.file_fine();
     }
 }
 

@@ -187,37 +187,45 @@ impl Sidecars {
     /// Files `bytes` under `key`, in memory and on the disk. True where they are on the disk: elsewhere it is
     /// full, closed to us, or of no use for an entry of this size.
     pub fn put(&self, key: &Key<'_>, bytes: impl Into<Bytes>) -> bool {
-        let bytes = bytes.into();
-        let pack = self.shelf.pack(&key.pack());
-        let kept = match self.write(&pack, key, &bytes) {
-            Ok(()) => true,
-            Err(declined) => {
+        self.put_many(&[(key, bytes.into())])
+    }
+
+    /// [`Self::put`] for many. Neighbours of one hour and product cost one opening and one write of one file. True where all
+    /// are on the disk.
+    pub fn put_many(&self, entries: &[(&Key<'_>, Bytes)]) -> bool {
+        let mut kept = true;
+        for entries in entries.chunk_by(|a, b| a.0.same_pack(b.0)) {
+            let Some((first, _)) = entries.first() else { continue };
+            let pack = self.shelf.pack(&first.pack());
+            if let Err(declined) = self.write(&pack, entries) {
                 match declined {
                     Declined::NoRoom => self.metrics.sidecar_faults.with_label_values(&["room"]).inc(),
                     Declined::Busy => self.metrics.sidecar_faults.with_label_values(&["busy"]).inc(),
                     Declined::Failed(fault) => self.fault("write", &fault),
                 }
-                pack.hold(wanted(key), &bytes);
-                false
+                entries.iter().for_each(|(key, bytes)| pack.hold(wanted(key), bytes));
+                kept = false;
             }
-        };
-        self.shelf.weigh(&pack);
+            self.shelf.weigh(&pack);
+        }
         kept
     }
 
-    fn write(&self, pack: &Arc<Pack>, key: &Key<'_>, bytes: &Bytes) -> Result<(), Declined> {
+    fn write(&self, pack: &Arc<Pack>, entries: &[(&Key<'_>, Bytes)]) -> Result<(), Declined> {
         let cap = (self.limits.disk_bytes / SHARE).min(MAX_PACK);
         let evicted = |name: &str| self.shelf.remove(name);
-        if bytes.len() > MAX_ENTRY || bytes.len() as u64 > cap {
+        let longest = entries.iter().map(|(_, bytes)| bytes.len()).max().unwrap_or(0);
+        if longest > MAX_ENTRY || longest as u64 > cap {
             return Err(Declined::NoRoom);
         }
         if !self.ledger.is_ready(evicted) {
             return Err(Declined::Busy);
         }
         let path = self.path(pack);
+        let records: Vec<_> = entries.iter().map(|(key, bytes)| (wanted(key), bytes)).collect();
         let append = || {
             let room = |len| self.ledger.reserve(pack.name(), len, evicted);
-            pack.append(&path, wanted(key), bytes, cap, room)
+            pack.append(&path, &records, cap, room)
         };
         let mut answer = append();
         // The folder is missing for the first of its day, and again where its last pack was just evicted.

@@ -223,18 +223,17 @@ impl Pack {
         self.update(|state| state.insert(wanted, None, Some(bytes.clone())));
     }
 
-    /// Appends `bytes` to the file at `path`, which is made where there is none; its folder must exist. The file
+    /// Appends `records` to the file at `path`, which is made where there is none; its folder must exist. The file
     /// may grow to `cap` bytes and is begun anew then. `room` is asked before the file grows, with its new
     /// length, and told where it turns out otherwise; the file's lock is held meanwhile.
     pub(super) fn append(
         &self,
         path: &Path,
-        wanted: Wanted<'_>,
-        bytes: &Bytes,
+        records: &[(Wanted<'_>, &Bytes)],
         cap: u64,
         mut room: impl FnMut(u64) -> bool,
     ) -> std::result::Result<(), Declined> {
-        let crc = crc32fast::hash(bytes);
+        let crcs: Vec<u32> = records.iter().map(|(_, bytes)| crc32fast::hash(bytes)).collect();
         let mut state = self.state.lock();
         let file = open_locked(path)?;
         let len = file.metadata()?.len();
@@ -252,34 +251,49 @@ impl Pack {
         if state.identity.is_some() && len > state.end {
             state.scan(&mut reader, AHEAD_SMALL)?;
         }
-        // It may be there already, by another process; or only look so, being damaged.
-        let row = state.table.get(wanted.name).filter(|row| row.stamp == wanted.stamp);
-        let place =
-            row.and_then(|row| row.place).filter(|place| (place.len, place.crc) == (len_of(bytes), crc));
-        if let (Some(place), Some(identity)) = (place, state.identity)
-            && read_record(&mut reader, identity, wanted, place, place.end())?.is_some()
-        {
-            state.insert(wanted, Some(place), Some(bytes.clone()));
+        let mut fresh = Vec::with_capacity(records.len());
+        for ((wanted, bytes), crc) in records.iter().zip(crcs) {
+            // It may be there already, by another process; or only look so, being damaged.
+            let row = state.table.get(wanted.name).filter(|row| row.stamp == wanted.stamp);
+            let place =
+                row.and_then(|row| row.place).filter(|place| (place.len, place.crc) == (len_of(bytes), crc));
+            if let (Some(place), Some(identity)) = (place, state.identity)
+                && read_record(&mut reader, identity, *wanted, place, place.end())?.is_some()
+            {
+                state.insert(*wanted, Some(place), Some((*bytes).clone()));
+            } else {
+                fresh.push((*wanted, *bytes, crc));
+            }
+        }
+        if fresh.is_empty() {
             self.publish(&state);
             room(len);
             return Ok(());
         }
 
-        let name_len = wanted.name.len() as u8;
-        let record = (RECORD_HEAD + wanted.name.len() + bytes.len()) as u64;
+        let size = |(wanted, bytes, _): &(Wanted<'_>, &Bytes, u32)| {
+            (RECORD_HEAD + wanted.name.len() + bytes.len()) as u64
+        };
+        let size: u64 = fresh.iter().map(size).sum();
         let mostly_dead = state.dead > MUCH_DEAD && state.dead > state.end / 2;
-        if state.end + record > cap || mostly_dead {
+        if state.end + size > cap || mostly_dead {
             state.detach(None, 0);
         }
-        let mut text = Vec::with_capacity(PACK_HEAD + self.name.len() + record as usize);
+        let mut text = Vec::with_capacity(PACK_HEAD + self.name.len() + size as usize);
         let identity = match state.identity {
             Some(identity) => identity,
             None => write_pack_head(&mut text, &self.name),
         };
-        let place = Place { at: state.end + text.len() as u64, len: len_of(bytes), crc, name_len };
-        write_record_head(&mut text, identity, wanted, place);
-        text.extend_from_slice(bytes);
-        let (from, to) = (state.end, state.end + text.len() as u64);
+        let from = state.end;
+        let mut places = Vec::with_capacity(fresh.len());
+        for (wanted, bytes, crc) in &fresh {
+            let name_len = wanted.name.len() as u8;
+            let place = Place { at: from + text.len() as u64, len: len_of(bytes), crc: *crc, name_len };
+            write_record_head(&mut text, identity, *wanted, place);
+            text.extend_from_slice(bytes);
+            places.push(place);
+        }
+        let to = from + text.len() as u64;
         self.publish(&state);
         if to > cap || !room(to) {
             if len == 0 {
@@ -296,7 +310,9 @@ impl Pack {
             return Err(fault.into());
         }
         state.identity = Some(identity);
-        state.insert(wanted, Some(place), Some(bytes.clone()));
+        for ((wanted, bytes, _), place) in fresh.into_iter().zip(places) {
+            state.insert(wanted, Some(place), Some(bytes.clone()));
+        }
         state.end = to;
         self.publish(&state);
         Ok(())

@@ -94,6 +94,38 @@ fn gives_back_what_was_put_now_and_after_a_restart() {
 }
 
 #[test]
+fn many_are_put_by_one_write_of_each_pack() {
+    let dir = tempfile::tempdir().unwrap();
+    let names: Vec<String> = (0..60).map(|at| format!("{at}.ts")).collect();
+    // Forty of one hour, some of them there before, then twenty of the next.
+    let keys: Vec<_> = names
+        .iter()
+        .enumerate()
+        .map(|(at, name)| key_in(hour(if at < 40 { 13 } else { 14 }), name, 1))
+        .collect();
+    let bytes = |at: usize| Bytes::from(vec![at as u8; 100 + at]);
+    let cache = open(dir.path(), COLD);
+    for at in [3, 17] {
+        assert!(cache.put(&keys[at], bytes(at)));
+    }
+    // What is there already is not written again; what has another content is.
+    assert!(cache.put(&keys[20], Bytes::from_static(b"other")));
+    let entries: Vec<_> = keys.iter().enumerate().map(|(at, key)| (key, bytes(at))).collect();
+    assert!(cache.put_many(&entries));
+    let written = on_disk(dir.path());
+    assert!(cache.put_many(&entries) && cache.put_many(&[]));
+    assert_eq!((on_disk(dir.path()), cache.disk_bytes()), (written, written));
+    let expected: Vec<_> = (0..60).map(|at| Some(bytes(at))).collect();
+    assert_eq!(cache.get_many(&keys), expected);
+    assert_eq!(open(dir.path(), COLD).get_many(&keys), expected);
+    assert_eq!(packs(dir.path()).len(), 2);
+    // Where there is no room, memory has them all the same.
+    let full = open(&dir.path().join("full"), SidecarLimits { disk_bytes: 0, memory_bytes: 1 << 20 });
+    assert!(!full.put_many(&entries));
+    assert_eq!(full.get_many(&keys), expected);
+}
+
+#[test]
 fn going_through_many_entries_pushes_nothing_out_of_memory() {
     let dir = tempfile::tempdir().unwrap();
     let names: Vec<String> = (0..50).map(|at| format!("{at}.ts")).collect();

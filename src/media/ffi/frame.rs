@@ -325,12 +325,12 @@ impl Frame {
         }
     }
 
-    /// Appends one channel as 16-bit samples, rounded as libswresample does: floats to the nearest, halves to even;
-    /// longer integers cut off. Nothing is appended for a channel or a sample format there is not.
-    pub fn append_i16(&self, channel: usize, out: &mut Vec<i16>) {
+    /// Puts one channel in the place of what `out` held, as 16-bit samples, rounded as libswresample does: floats to the
+    /// nearest, halves to even; longer integers cut off. Nothing comes of a channel or a sample format there is not.
+    pub fn write_i16(&self, channel: usize, out: &mut Vec<i16>) {
         let (samples, channels) = (self.samples(), self.channels());
         if channel >= channels {
-            return;
+            return out.clear();
         }
         // SAFETY: see `pts`. `format` names the type of the samples and whether each channel has a plane of its own, which
         // is what `elements` wants to be told truly.
@@ -346,6 +346,7 @@ impl Frame {
             macro_rules! append {
                 ($kind:ty, $convert:expr) => {{
                     let all: &[$kind] = self.elements(plane, count);
+                    out.clear();
                     if step == 1 {
                         out.extend(all.iter().map($convert));
                     } else {
@@ -370,12 +371,12 @@ impl Frame {
                 S16 | S16P => append!(i16, |it| *it),
                 S32 | S32P => append!(i32, |it| (*it >> 16) as i16),
                 S64 | S64P => append!(i64, |it| (*it >> 48) as i16),
-                FLTP => append_rounded(self.elements(plane, count), out),
+                FLTP => write_rounded(self.elements(plane, count), out),
                 FLT => append!(f32, |it| rounded(*it)),
                 DBL | DBLP => {
                     append!(f64, |it| { (*it * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16 })
                 }
-                _ => {}
+                _ => out.clear(),
             }
         }
     }
@@ -397,12 +398,12 @@ impl Frame {
     }
 }
 
-/// A channel's samples as [`rounded`] has them, eight at a time.
-fn append_rounded(samples: &[f32], out: &mut Vec<i16>) {
-    let begin = out.len();
-    out.resize(begin + samples.len(), 0);
+/// A channel's samples as [`rounded`] has them, eight at a time, in the place of what `out` held.
+fn write_rounded(samples: &[f32], out: &mut Vec<i16>) {
+    // One frame has as many as the one before: then nothing is written twice.
+    out.resize(samples.len(), 0);
     let (chunks, rest) = samples.as_chunks::<8>();
-    let (to, to_rest) = out[begin..].as_chunks_mut::<8>();
+    let (to, to_rest) = out.as_chunks_mut::<8>();
     for (to, chunk) in to.iter_mut().zip(chunks) {
         let scaled = f32x8::new(*chunk) * f32x8::splat(32768.0);
         let bounded = scaled.fast_min(f32x8::splat(32767.0)).fast_max(f32x8::splat(-32768.0));
@@ -533,7 +534,7 @@ impl std::ops::Deref for FrameMut {
 
 #[cfg(test)]
 mod tests {
-    use super::{append_rounded, rounded};
+    use super::{rounded, write_rounded};
 
     #[test]
     fn floats_are_rounded_as_a_straight_calculation_does() {
@@ -543,8 +544,8 @@ mod tests {
             let plain = (sample * 32768.0).round_ties_even().clamp(-32768.0, 32767.0) as i16;
             assert_eq!(rounded(sample), plain, "{step}");
             let mut many = vec![7];
-            append_rounded(&[sample; 11], &mut many);
-            assert!(many[0] == 7 && many[1..] == [plain; 11], "{step}: {many:?}");
+            write_rounded(&[sample; 11], &mut many);
+            assert!(many == [plain; 11], "{step}: {many:?}");
         }
     }
 }

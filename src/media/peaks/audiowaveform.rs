@@ -47,6 +47,8 @@ pub fn dat(head: Head, tracks: &[&Extremes]) -> Vec<u8> {
     match (tracks, wide) {
         ([one], true) => write_all(data, one, wide_pair),
         ([one], false) => write_all(data, one, narrow_pair),
+        ([left, right], true) => write_two::<4, 8>(data, left, right, wide_pair),
+        ([left, right], false) => write_two::<2, 4>(data, left, right, narrow_pair),
         (_, true) => tracks.iter().enumerate().for_each(|(at, it)| write(data, pixel, at, it, wide_pair)),
         (_, false) => tracks.iter().enumerate().for_each(|(at, it)| write(data, pixel, at, it, narrow_pair)),
     }
@@ -66,6 +68,21 @@ fn narrow_pair([min, max]: [i16; 2]) -> [u8; 2] {
 fn write_all<const N: usize>(out: &mut [u8], track: &Extremes, encode: impl Fn([i16; 2]) -> [u8; N]) {
     for (to, pair) in out.as_chunks_mut::<N>().0.iter_mut().zip(track.pairs()) {
         *to = encode(*pair);
+    }
+}
+
+/// Two tracks, each pixel of one before that of the other: `BOTH` is twice `ONE`.
+fn write_two<const ONE: usize, const BOTH: usize>(
+    out: &mut [u8],
+    left: &Extremes,
+    right: &Extremes,
+    encode: impl Fn([i16; 2]) -> [u8; ONE],
+) {
+    let pairs = left.pairs().iter().zip(right.pairs());
+    for (to, (left, right)) in out.as_chunks_mut::<BOTH>().0.iter_mut().zip(pairs) {
+        let (first, second) = to.split_at_mut(ONE);
+        first.copy_from_slice(&encode(*left));
+        second.copy_from_slice(&encode(*right));
     }
 }
 

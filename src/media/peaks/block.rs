@@ -92,7 +92,9 @@ impl Sum {
 
 /// The mean of the channels, sample by sample, cut off towards zero: as audiowaveform mixes.
 pub fn mix(channels: &[&[i16]], out: &mut Vec<i16>) {
-    out.clear();
+    if channels.len() != 2 {
+        out.clear();
+    }
     match channels {
         [] => {}
         [one] => out.extend_from_slice(one),
@@ -106,6 +108,7 @@ pub fn mix(channels: &[&[i16]], out: &mut Vec<i16>) {
     }
 }
 
+/// In the place of what `out` held: mostly as many.
 fn mix_two(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
     let count = left.len().min(right.len());
     let (left, right) = (&left[..count], &right[..count]);

@@ -2,6 +2,7 @@
 
 use super::block::{Sum, mix};
 use super::{LEVELS, Peak, Track, View, WHOLE, block_samples};
+use std::ops::Range;
 
 /// Blocks that make a column, at least. A block over a border counts on both sides by its share, so what is wrong in a
 /// column is at most how uneven the two blocks at its borders are.
@@ -9,6 +10,9 @@ const BLOCKS: i64 = 4;
 
 /// Samples of another rate that are put together.
 const FEW: usize = 16;
+
+/// No column found yet.
+const NOWHERE: (usize, Range<i64>) = (0, 0..0);
 
 /// What is known of one track in one column. Sums of whole numbers, so that the order of adding does not matter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,13 +98,23 @@ impl Columns {
 
     /// Calls `take` for each column that samples `begin..end` reach into, with how many of them are in it. Column c holds
     /// the samples from ceil(c·total/width) to before that of c + 1.
-    fn spread(&self, begin: i64, end: i64, mut take: impl FnMut(usize, i64, i64)) {
+    /// `near` is the column found last, where it begins and where it ends: mostly the next one too.
+    fn spread(
+        &self,
+        begin: i64,
+        end: i64,
+        near: &mut (usize, Range<i64>),
+        mut take: impl FnMut(usize, i64, i64),
+    ) {
         let place = |sample: i64| sample.saturating_sub(self.from).clamp(0, self.total);
         let (mut at, end) = (place(begin), place(end));
         while at < end {
-            let (column, border) = self.column(at);
-            let to = border.min(end).max(at + 1);
-            take(column.min(self.width - 1), at + self.from, to + self.from);
+            if !near.1.contains(&at) {
+                let (column, border) = self.column(at);
+                *near = (column.min(self.width - 1), at..border);
+            }
+            let to = near.1.end.min(end).max(at + 1);
+            take(near.0, at + self.from, to + self.from);
             at = to;
         }
     }
@@ -122,6 +136,7 @@ impl Columns {
     pub fn add(&mut self, view: &View<'_>) {
         let Some(fine) = Self::level(self.total, self.width) else { return };
         let mut tracks = std::mem::take(&mut self.tracks);
+        let mut near = NOWHERE;
         for run in view.runs() {
             // A run that is short beside a column is one block.
             let whole = (run.length as i64).saturating_mul(BLOCKS) <= self.total / self.width as i64;
@@ -138,7 +153,9 @@ impl Columns {
                         (begin.max(run.start), (begin + block_samples(level)).min(last))
                     };
                     let (begin, end) = (self.own(begin, view.rate), self.own(end, view.rate));
-                    self.spread(begin, end, |column, from, to| columns[column].add(peak, (to - from) as u64));
+                    self.spread(begin, end, &mut near, |column, from, to| {
+                        columns[column].add(peak, (to - from) as u64);
+                    });
                 }
             }
         }
@@ -160,6 +177,7 @@ impl Columns {
         let mut mixed = std::mem::take(&mut self.mixed);
         mix(&slices, &mut mixed);
         let mut tracks = std::mem::take(&mut self.tracks);
+        let mut near = NOWHERE;
         for (track, columns) in &mut tracks {
             let samples = match track {
                 Track::Channel(channel) if slices.len() > 1 => {
@@ -172,11 +190,13 @@ impl Columns {
                     let begin = position + (number * FEW) as i64;
                     let (begin, end) = (self.own(begin, rate), self.own(begin + few.len() as i64, rate));
                     let Some(peak) = Sum::of(few).peak() else { continue };
-                    self.spread(begin, end, |column, from, to| columns[column].add(peak, (to - from) as u64));
+                    self.spread(begin, end, &mut near, |column, from, to| {
+                        columns[column].add(peak, (to - from) as u64);
+                    });
                 }
                 continue;
             }
-            self.spread(position, position + samples.len() as i64, |column, from, to| {
+            self.spread(position, position + samples.len() as i64, &mut near, |column, from, to| {
                 let sum = Sum::of(&samples[(from - position) as usize..(to - position) as usize]);
                 let it = &mut columns[column];
                 it.min = it.min.min(sum.min);

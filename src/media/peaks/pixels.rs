@@ -120,16 +120,18 @@ fn fold(
     let (max, maxima) = maxima.split_at((lead * PLANE).min(maxima.len()));
     *first = join([least(min), most(max)], *first);
     if each == 2 {
-        let (minima, more) = (minima.chunks(2 * PLANE), maxima.chunks(2 * PLANE));
-        for (pair, (min, max)) in rest.iter_mut().zip(minima.zip(more)) {
-            let own = match (min, max) {
-                ([a, b, c, d], [e, f, g, h]) => [
-                    i16::from_le_bytes([*a, *b]).min(i16::from_le_bytes([*c, *d])),
-                    i16::from_le_bytes([*e, *f]).max(i16::from_le_bytes([*g, *h])),
-                ],
-                _ => [least(min), most(max)],
-            };
-            *pair = join(own, *pair);
+        let pairs = |values: &[u8]| values.as_chunks::<{ 2 * PLANE }>().0.len();
+        let whole = pairs(minima).min(pairs(maxima)).min(rest.len());
+        let (whole, last) = rest.split_at_mut(whole);
+        let values = minima.as_chunks().0.iter().zip(maxima.as_chunks().0);
+        for (pair, ([a, b, c, d], [e, f, g, h])) in whole.iter_mut().zip(values) {
+            let min = i16::from_le_bytes([*a, *b]).min(i16::from_le_bytes([*c, *d]));
+            let max = i16::from_le_bytes([*e, *f]).max(i16::from_le_bytes([*g, *h]));
+            *pair = join([min, max], *pair);
+        }
+        let done = whole.len() * 2 * PLANE;
+        if let (Some(pair), false) = (last.first_mut(), done >= minima.len()) {
+            *pair = join([least(&minima[done..]), most(&maxima[done..])], *pair);
         }
         return;
     }

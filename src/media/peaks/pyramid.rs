@@ -10,9 +10,6 @@ pub const MAX_RUNS: usize = 1024;
 /// Samples a segment may have, three hours at 48 kHz; what follows is left out. In stereo its pyramid takes 67 MB.
 pub const MAX_SAMPLES: u64 = 1 << 29;
 
-/// Samples that most segments have no more of, two seconds at 48 kHz: room for their blocks is made at once.
-const USUAL_SAMPLES: i64 = 96_000;
-
 /// Timestamps of frames that follow each other may be off by their rounding: one tick in MPEG-TS, a millisecond in
 /// other containers. In microseconds.
 const JITTER_MICROS: i64 = 1500;
@@ -52,11 +49,21 @@ pub struct Builder {
     next: i64,
     samples: u64,
     mixed: Vec<i16>,
+    /// Memory for the blocks of the first run.
+    spare: Vec<[Vec<Peak>; LEVELS + 1]>,
 }
 
 impl Builder {
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// One that builds in the memory of a pyramid which is not needed any more: segment after segment, most have as many
+    /// blocks.
+    pub fn in_place_of(mut pyramid: Pyramid) -> Self {
+        let mut spare = pyramid.runs.drain(..).next().map(|it| it.tracks).unwrap_or_default();
+        spare.iter_mut().flatten().for_each(Vec::clear);
+        Self { spare, ..Self::default() }
     }
 
     /// Adds samples, the first at place `position`. What was there already is passed over; what is missing begins
@@ -93,10 +100,8 @@ impl Builder {
                 return;
             }
             // A whole segment has one run.
-            let usual = if self.pyramid.runs.is_empty() { USUAL_SAMPLES } else { 0 };
-            let room = |level| usize::try_from(usual / block_samples(level)).unwrap_or(0) + 2;
-            let track = || std::array::from_fn(|level| Vec::with_capacity(room(level)));
-            let tracks = self.open.iter().map(|_| track()).collect();
+            let mut tracks = std::mem::take(&mut self.spare);
+            tracks.resize_with(self.open.len(), Default::default);
             self.pyramid.runs.push(Run { start: position, length: 0, tracks });
             self.next = position;
         }

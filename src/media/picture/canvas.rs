@@ -1,6 +1,7 @@
 //! A canvas for plotters with an alpha channel, which its own bitmap backend lacks. Opacity adds up.
 
-use plotters_backend::{BackendColor, BackendCoord, BackendStyle, DrawingBackend, DrawingErrorKind};
+use plotters_backend::{BackendColor, BackendCoord, DrawingBackend, DrawingErrorKind};
+use std::ops::Range;
 
 /// Red, green, blue and opacity, row after row.
 pub struct Canvas<'a> {
@@ -35,25 +36,6 @@ impl DrawingBackend for Canvas<'_> {
         }
         Ok(())
     }
-
-    fn draw_line<S: BackendStyle>(
-        &mut self,
-        from: BackendCoord,
-        to: BackendCoord,
-        style: &S,
-    ) -> std::result::Result<(), DrawingErrorKind<Self::ErrorType>> {
-        // The bars of a waveform, of which one picture has thousands.
-        if from.0 != to.0 || style.stroke_width() != 1 || style.color().alpha == 0.0 {
-            return plotters_backend::rasterizer::draw_line(self, from, to, style);
-        }
-        let (paint, last) = (paint(style.color()), self.height as i32 - 1);
-        if (0..self.width as i32).contains(&from.0) {
-            for y in from.1.min(to.1).max(0)..=from.1.max(to.1).min(last) {
-                self.lay(from.0 as usize, y as usize, paint);
-            }
-        }
-        Ok(())
-    }
 }
 
 fn paint(colour: BackendColor) -> [u8; 4] {
@@ -62,6 +44,21 @@ fn paint(colour: BackendColor) -> [u8; 4] {
 }
 
 impl Canvas<'_> {
+    /// Draws an upright bar in each column, over the rows it is given; none of them leaves `rows`.
+    pub fn bars(&mut self, bars: &[Range<usize>], rows: Range<usize>, colour: BackendColor) {
+        let [red, green, blue, alpha] = paint(colour);
+        if alpha == 0 {
+            return;
+        }
+        let pixels = self.pixels.as_chunks_mut::<4>().0;
+        for (y, row) in pixels.chunks_exact_mut(self.width.max(1)).enumerate().take(rows.end).skip(rows.start)
+        {
+            for (pixel, _) in row.iter_mut().zip(bars).filter(|(_, bar)| bar.contains(&y)) {
+                *pixel = [red, green, blue, pixel[3].saturating_add(alpha)];
+            }
+        }
+    }
+
     /// Lays a colour on a pixel of the picture.
     fn lay(&mut self, x: usize, y: usize, [red, green, blue, alpha]: [u8; 4]) {
         let pixel = &mut self.pixels.as_chunks_mut::<4>().0[y * self.width + x];

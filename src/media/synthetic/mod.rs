@@ -104,18 +104,9 @@ pub fn file(
     target: File,
     token: &Token,
 ) -> Result<()> {
-    whole(what, Muxer::seekable(format, Box::new(target))?, format != "mpegts", options, token)
-}
-
-/// Makes all that the recipe says into `muxer`; `header` where that wants what a stream says of itself apart from it.
-fn whole(
-    what: &Recipe,
-    mut muxer: Muxer,
-    header: bool,
-    options: &[(&str, &str)],
-    token: &Token,
-) -> Result<()> {
-    let mut maker = Maker::new(what, header)?;
+    // A stream has no header of its own.
+    let mut maker = Maker::new(what, format != "mpegts")?;
+    let mut muxer = Muxer::seekable(format, Box::new(target))?;
     muxer.add(&maker.video)?;
     muxer.add(&maker.audio)?;
     muxer.start(options)?;

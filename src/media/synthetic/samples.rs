@@ -1,18 +1,34 @@
 //! A made-up stream as the samples a live source brings.
 
-use super::{Recipe, whole};
-use crate::base::{Result, Token};
-use crate::media::ffi::{Demuxer, Input, MemoryWriter, Muxer};
+use super::{Recipe, file, segments};
+use crate::base::{Error, Result, Token};
+use crate::media::ffi::{Demuxer, Input};
 use crate::media::live::intake::{Intake, Raw, Taken};
 use crate::media::live::{Sample, Track};
-use std::io::Cursor;
+use rustix::fs::{MemfdFlags, memfd_create};
+use std::fs::File;
+use std::io::{Cursor, Seek as _};
+
+/// Encoders of what MPEG-TS carries.
+const IN_TRANSPORT: [&str; 3] = ["libx264", "libx265", "mpeg2video"];
 
 /// What the recipe says, as tracks and their samples in the order they were sent; without sound where `sound` is false.
 pub fn samples(what: &Recipe, sound: bool, token: &Token) -> Result<(Vec<Track>, Vec<Sample>)> {
-    // A container that any codec lies in, with its own clock.
-    let memory = MemoryWriter::default();
-    whole(what, Muxer::new("nut", memory.writer())?, true, &[], token)?;
-    let input = Input { reader: Box::new(Cursor::new(memory.take())), format: Some("nut"), probe: true };
+    let input = if IN_TRANSPORT.contains(&&*what.coder.name) {
+        let mut bytes = Vec::new();
+        segments(what, token, |segment| {
+            bytes.extend(segment.bytes);
+            Ok(())
+        })?;
+        Input { reader: Box::new(Cursor::new(bytes)), format: Some("mpegts"), probe: true }
+    } else {
+        let fault = |error: std::io::Error| Error::io("no memory for a file", &error);
+        let memory = memfd_create("samples", MemfdFlags::CLOEXEC).map_err(|it| fault(it.into()))?;
+        let mut memory = File::from(memory);
+        file(what, "matroska", &[], memory.try_clone().map_err(fault)?, token)?;
+        memory.rewind().map_err(fault)?;
+        Input { reader: Box::new(memory), format: Some("matroska"), probe: true }
+    };
     let mut source = Demuxer::open(input, token)?;
     let mut intake = Intake::new(&source, sound)?;
     let mut raws: Vec<Raw> = Vec::new();

@@ -16,9 +16,11 @@ pub fn png(drawing: &Drawing<'_>) -> Result<Vec<u8>> {
     let look = drawing.look;
     let mut pixels = vec![0; look.width * look.height * 4];
     {
-        let canvas = Canvas { pixels: &mut pixels, width: look.width, height: look.height };
+        let mut canvas = Canvas { pixels: &mut pixels, width: look.width, height: look.height };
+        draw_bars(&mut canvas, drawing);
         let area = canvas.into_drawing_area();
-        let drawn = draw(&area, drawing).and_then(|()| area.present());
+        let axis = if look.axis { draw_axis(&area, drawing) } else { Ok(()) };
+        let drawn = axis.and_then(|()| area.present());
         drawn.map_err(|it| Error::internal("a waveform could not be drawn").with_cause(it))?;
     }
     if look.background != Colour::NONE {
@@ -36,19 +38,18 @@ fn shade(colour: Colour, share: f64) -> RGBAColor {
     RGBAColor(red, green, blue, (f64::from(alpha) * share).round() / 255.0)
 }
 
-fn draw(area: &Area<'_>, drawing: &Drawing<'_>) -> Drawn {
+/// Row after row: down the columns of a wide picture, each pixel would be in another part of memory.
+fn draw_bars(canvas: &mut Canvas<'_>, drawing: &Drawing<'_>) {
     let Drawing { columns, look, .. } = *drawing;
     for (track, (first, rows, share)) in columns.tracks().zip(look.lanes(columns.tracks().len())) {
         let colour = shade(look.colour, share);
-        for (x, column) in track.iter().enumerate() {
-            if let Some((top, bottom)) = bar(column, look, rows).and_then(|it| rows_of(it, look, rows)) {
-                let first = first as i32;
-                let line = vec![(x as i32, first + top), (x as i32, first + bottom)];
-                area.draw(&PathElement::new(line, colour))?;
-            }
-        }
+        let bars = track.iter().map(|column| {
+            let rows = bar(column, look, rows).and_then(|it| rows_of(it, look, rows));
+            let row = |row: i32| first + usize::try_from(row).unwrap_or(0);
+            rows.map_or(0..0, |(top, bottom)| row(top)..row(bottom + 1))
+        });
+        canvas.bars(&bars.collect::<Vec<_>>(), first..first + rows, colour.to_backend_color());
     }
-    if look.axis { draw_axis(area, drawing) } else { Ok(()) }
 }
 
 /// The first and the last row of a bar within its lane.
