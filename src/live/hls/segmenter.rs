@@ -71,6 +71,8 @@ const LATE: i64 = SECOND / 2;
 const MOST_SILENCE: i64 = 1024;
 /// What may be missing of sound at the end of a stretch, in microseconds: it is sent later than its pictures.
 const SHORT: i64 = SECOND / 2;
+/// Pictures looked at for those that others were to be shown before: as many as are reordered.
+const MOST_INCOMPLETE: usize = 16;
 /// Frames of sound that wait for the pictures they belong to; sources that are further ahead lose the oldest.
 const MOST_WAITING: usize = 4096;
 
@@ -93,6 +95,8 @@ struct Open {
     first: i64,
     /// How much later the first picture is shown, in ticks of pictures.
     lead: i64,
+    /// When the picture is shown that is shown last of those handed out.
+    latest: i64,
     /// Nothing follows the part at hand.
     last: bool,
     /// Of pictures, in microseconds from `first`.
@@ -193,6 +197,7 @@ impl Segmenter {
     /// Nothing follows what came, or something is missing: what is open is completed.
     pub fn end(&mut self, mut cut: impl FnMut(Cut)) {
         let Some(mut open) = self.open.take() else { return };
+        open.leave_out_the_incomplete();
         if let Some(last) = open.pictures.last() {
             let end = last.dts.saturating_add(last.duration.into());
             open.spill(end, self.targets, &mut cut);
@@ -227,6 +232,7 @@ impl Open {
             audio_base: audio.map_or(TimeBase::MICROS, base),
             first: sample.dts,
             lead: sample.pts.saturating_sub(sample.dts).max(0),
+            latest: i64::MIN,
             last: false,
             segment_at: 0,
             part_at: 0,
@@ -304,10 +310,26 @@ impl Open {
         self.pictures.push(Arc::clone(picture));
     }
 
+    /// Leaves out pictures at the end which others were to be shown before that did not come: for players the time of those
+    /// is a hole, at which their pictures stop while the sound goes on.
+    fn leave_out_the_incomplete(&mut self) {
+        let count = self.pictures.len();
+        let Some(last) = self.pictures.last() else { return };
+        let end = last.dts.saturating_add(last.duration.into());
+        let complete = |count: &usize| {
+            let latest = self.pictures[..*count].iter().map(|it| it.pts).fold(self.latest, i64::max);
+            let end = self.pictures.get(*count).map_or(end, |it| it.dts);
+            latest < end.saturating_add(self.lead)
+        };
+        let whole = (1..=count).rev().take(MOST_INCOMPLETE).find(complete);
+        self.pictures.truncate(whole.unwrap_or(count));
+    }
+
     /// Hands out the first `count` pictures, which end at `end`, with the sound that is heard before.
     fn close_part(&mut self, count: usize, end: i64, cut: &mut impl FnMut(Cut)) {
         let rest = self.pictures.split_off(count);
         let video = std::mem::replace(&mut self.pictures, rest);
+        self.latest = video.iter().map(|it| it.pts).fold(self.latest, i64::max);
         let end_at = self.at(end);
         let lead = self.video_base.micros(self.lead);
         let ready = self.sounds.iter().take_while(|it| self.heard(it) < end_at + lead).count();

@@ -81,6 +81,22 @@ fn a_picture_that_lasts_longer_than_it_said_goes_to_the_next_part() {
 }
 
 #[test]
+fn pictures_behind_others_that_did_not_come_are_left_out_at_the_end() {
+    let it = epoch(0, vec![video()]);
+    // Shown in the order I, B, B, P, sent in that of I, P, B, B, a picture later than sent at least.
+    let shown = [1, 4, 2, 3, 7, 5, 6, 10, 8, 9];
+    for (count, whole) in [(1, 1), (2, 1), (3, 1), (4, 4), (5, 4), (6, 4), (7, 7), (8, 7), (10, 10)] {
+        let sent = (0..count).map(|number| {
+            let mut sample = picture(number as i64 * FRAME, FRAME, number == 0);
+            sample.pts = shown[number] * FRAME;
+            (Arc::clone(&it), sample)
+        });
+        let expected = format!("! {} {whole} 0", whole * 40_000);
+        assert_eq!(parts(&cut(TARGETS, &sent.collect::<Vec<_>>())), [expected], "{count}");
+    }
+}
+
+#[test]
 fn nothing_is_handed_out_before_the_first_keyframe() {
     let it = epoch(0, vec![video(), sound()]);
     let mut samples = vec![(Arc::clone(&it), frame_of_sound(0)), (Arc::clone(&it), picture(0, FRAME, false))];
