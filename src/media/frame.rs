@@ -96,7 +96,8 @@ pub fn gather(clip: &Clip, instant: Timestamp, token: &Token) -> Result<Gathered
 
 /// PTS and place of the packet on screen at `target`.
 fn shown(packets: &[Packet], target: i64) -> Option<(i64, usize)> {
-    let times = packets.iter().enumerate().filter_map(|(at, packet)| packet.pts().map(|pts| (pts, at)));
+    let seen = packets.iter().enumerate().filter(|(_, packet)| !packet.is_discarded());
+    let times = seen.filter_map(|(at, packet)| packet.pts().map(|pts| (pts, at)));
     times.filter(|it| it.0 <= target).max()
 }
 

@@ -152,7 +152,7 @@ impl ClipReader {
         let wanted: Vec<usize> = [&video, &audio].into_iter().flatten().map(|it| it.index).collect();
         demuxer.select(&wanted);
         let mut pending = VecDeque::new();
-        let mut times = Vec::new();
+        let (mut times, mut hidden) = (Vec::new(), Vec::new());
         let mut seen = 0;
         let clock = video.as_ref().or(audio.as_ref());
         while let Some(stream) = clock
@@ -161,10 +161,12 @@ impl ClipReader {
         {
             if packet.stream() == stream.index {
                 seen += 1;
-                times.extend(packet.pts());
+                // What an edit list has only for decoders is not shown.
+                if packet.is_discarded() { &mut hidden } else { &mut times }.extend(packet.pts());
             }
             pending.push_back(packet);
         }
+        let times = if times.is_empty() { hidden } else { times };
         let (anchor, frame_ticks) = clock.map_or((None, 0), |it| clocked(clip, it, times));
         let stamps = VecDeque::new();
         Ok(Self { demuxer, video, audio, anchor, frame_ticks, pending, stamps })
