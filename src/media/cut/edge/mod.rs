@@ -230,7 +230,6 @@ impl EdgeMaker<'_> {
         for at in range.clone() {
             let unit = &track.units[at];
             let mut out = self.picture(Place { source, unit: at }, mended)?;
-            // FFmpeg gives wrong times to pictures behind a random access indicator with leading pictures.
             let mut key = unit.class == UnitClass::Idr;
             if at == range.start {
                 // After pictures encoded with other parameter sets, the source's own have to be sent again.
