@@ -1,6 +1,8 @@
 //! The bit reservoir of MPEG audio layer III (ISO/IEC 11172-3 §2.4.2.7, ISO/IEC 13818-3): a frame's main data may begin in
 //! the frames before it. Behind a join those are others, and a decoder makes noise of them.
 
+use std::ops::Range;
+
 /// A frame reaches back at most as far as 9 bits count.
 const REACH: usize = 511;
 const HEADER_BYTES: usize = 4;
@@ -20,34 +22,24 @@ impl Reservoir {
     /// Takes the next frame. One whose main data begins before what is held is made silent; its own main data stays where
     /// the frames after it look for theirs. What is no frame of layer III is left alone.
     pub fn take(&mut self, frame: &mut [u8]) {
-        let Some(Layout { side, main, begin, checked }) = layout(frame) else {
+        let Some((side, begin)) = layout(frame) else {
             *self = Self::default();
             return;
         };
         if begin > self.bytes {
             // Granules without bits, main data from this frame on.
             frame[side.clone()].fill(0);
-            if checked {
+            if side.start > HEADER_BYTES {
                 let sum = checksum(&frame[2..HEADER_BYTES], &frame[side.clone()]);
                 frame[HEADER_BYTES..side.start].copy_from_slice(&sum.to_be_bytes());
             }
         }
-        self.bytes = (self.bytes + frame.len().saturating_sub(main)).min(REACH);
+        self.bytes = (self.bytes + frame.len().saturating_sub(side.end)).min(REACH);
     }
 }
 
-struct Layout {
-    /// Where the side information lies.
-    side: std::ops::Range<usize>,
-    /// Where the frame's own main data begins.
-    main: usize,
-    /// main_data_begin, in bytes.
-    begin: usize,
-    /// A checksum stands behind the header.
-    checked: bool,
-}
-
-fn layout(frame: &[u8]) -> Option<Layout> {
+/// Where the side information lies, behind the header and what checksum it has, and main_data_begin.
+fn layout(frame: &[u8]) -> Option<(Range<usize>, usize)> {
     let [0xff, kind, _, mode, ..] = *frame else { return None };
     // Layer III is 01; ID and the bit before it are 11 for MPEG-1, 10 for MPEG-2 and 00 for its extension to lower rates.
     if kind & 0xe6 != 0xe2 || kind & 0x18 == 0x08 {
@@ -63,7 +55,7 @@ fn layout(frame: &[u8]) -> Option<Layout> {
     let side = from..from + length;
     let [a, b, ..] = *frame.get(side.clone())? else { return None };
     let begin = if first { usize::from(a) << 1 | usize::from(b >> 7) } else { usize::from(a) };
-    Some(Layout { main: side.end, side, begin, checked })
+    Some((side, begin))
 }
 
 /// CRC-16 of the header's last two bytes and the side information (§2.4.3.1).

@@ -199,6 +199,13 @@ impl Sidecars {
             let pack = self.shelf.pack(&first.pack());
             if let Err(declined) = self.write(&pack, entries) {
                 match declined {
+                    // One of them may be what is too long, or all together.
+                    Declined::NoRoom if entries.len() > 1 => {
+                        for entry in entries {
+                            kept &= self.put_many(std::slice::from_ref(entry));
+                        }
+                        continue;
+                    }
                     Declined::NoRoom => self.metrics.sidecar_faults.with_label_values(&["room"]).inc(),
                     Declined::Busy => self.metrics.sidecar_faults.with_label_values(&["busy"]).inc(),
                     Declined::Failed(fault) => self.fault("write", &fault),

@@ -119,6 +119,11 @@ fn many_are_put_by_one_write_of_each_pack() {
     assert_eq!(cache.get_many(&keys), expected);
     assert_eq!(open(dir.path(), COLD).get_many(&keys), expected);
     assert_eq!(packs(dir.path()).len(), 2);
+    // One that is too long keeps none of its neighbours from the disk.
+    let long = open(&dir.path().join("long"), COLD);
+    let (neighbour, giant) = (bytes(1), Bytes::from(vec![0; MAX_ENTRY + 1]));
+    assert!(!long.put_many(&[(&keys[0], giant), (&keys[1], neighbour.clone())]));
+    assert_eq!(long.get_many(&keys[..2]), [None, Some(neighbour)]);
     // Where there is no room, memory has them all the same.
     let full = open(&dir.path().join("full"), SidecarLimits { disk_bytes: 0, memory_bytes: 1 << 20 });
     assert!(!full.put_many(&entries));

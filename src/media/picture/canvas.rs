@@ -31,8 +31,9 @@ impl DrawingBackend for Canvas<'_> {
         colour: BackendColor,
     ) -> std::result::Result<(), DrawingErrorKind<Self::ErrorType>> {
         if (0..self.width as i32).contains(&x) && (0..self.height as i32).contains(&y) {
-            let paint = paint(colour);
-            self.lay(x as usize, y as usize, paint);
+            let [red, green, blue, alpha] = paint(colour);
+            let pixel = &mut self.pixels.as_chunks_mut::<4>().0[y as usize * self.width + x as usize];
+            *pixel = [red, green, blue, pixel[3].saturating_add(alpha)];
         }
         Ok(())
     }
@@ -57,11 +58,5 @@ impl Canvas<'_> {
                 *pixel = [red, green, blue, pixel[3].saturating_add(alpha)];
             }
         }
-    }
-
-    /// Lays a colour on a pixel of the picture.
-    fn lay(&mut self, x: usize, y: usize, [red, green, blue, alpha]: [u8; 4]) {
-        let pixel = &mut self.pixels.as_chunks_mut::<4>().0[y * self.width + x];
-        *pixel = [red, green, blue, pixel[3].saturating_add(alpha)];
     }
 }

@@ -384,24 +384,3 @@ fn first_source(piece: &Piece) -> usize {
         Piece::Encode { from, .. } => from.source,
     }
 }
-
-#[cfg(test)]
-mod order_tests {
-    use super::second_start;
-    use std::collections::BTreeSet;
-
-    #[test]
-    fn no_held_picture_has_the_order_of_the_broken_link() {
-        for count in 1..40 {
-            for order in 0..50 {
-                let Some(again) = second_start(count, order) else {
-                    assert!(order == 0 && count <= super::HELD, "{count} {order}");
-                    continue;
-                };
-                assert!(again < count, "{count} {order}");
-                let held: BTreeSet<usize> = (0..count - again).rev().take(super::HELD).collect();
-                assert!(!held.contains(&order), "{count} {order}: {again}");
-            }
-        }
-    }
-}

@@ -198,3 +198,18 @@ fn mpeg2_with_open_groups() {
     let options = [("flags", "+qscale"), ("global_quality", "236"), ("sc_threshold", "1000000000")];
     check("mpeg2video", 2, &options, id::MPEG2, 16);
 }
+
+#[test]
+fn no_held_picture_has_the_order_of_the_broken_link() {
+    for count in 1..40 {
+        for order in 0..50 {
+            let Some(again) = second_start(count, order) else {
+                assert!(order == 0 && count <= HELD, "{count} {order}");
+                continue;
+            };
+            assert!(again < count, "{count} {order}");
+            let held: std::collections::BTreeSet<usize> = (0..count - again).rev().take(HELD).collect();
+            assert!(!held.contains(&order), "{count} {order}: {again}");
+        }
+    }
+}

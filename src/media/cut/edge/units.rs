@@ -187,7 +187,7 @@ pub fn hevc_order(track: &VideoTrack, state: u16, unit: &[u8]) -> Option<u32> {
     };
     let codes = nal::StartCodes::default();
     let slice = codes.units(unit).find(|it| hevc::Header::parse(it).is_some_and(hevc::Header::is_slice))?;
-    let (mut scratch, mut sets) = (Vec::new(), None);
+    let mut scratch = Vec::new();
     let content = nal::unescape(slice, &mut scratch);
     // The id of the picture's set stands after one flag, or two.
     let mut bits = nal::BitReader::new(content.get(2..)?);
@@ -195,10 +195,8 @@ pub fn hevc_order(track: &VideoTrack, state: u16, unit: &[u8]) -> Option<u32> {
     if hevc::kind::IRAP.contains(&kind(slice, VideoCodec::Hevc)) {
         bits.flag()?;
     }
-    if let Some(pps) = hevc::Pps::parse(&set(SetKind::Picture, bits.ue_to(63)? as u8)?) {
-        sets = hevc::Sps::parse(&set(SetKind::Sequence, pps.sps_id)?).map(|sps| (sps, pps));
-    }
-    let (sps, pps) = sets?;
+    let pps = hevc::Pps::parse(&set(SetKind::Picture, bits.ue_to(63)? as u8)?)?;
+    let sps = hevc::Sps::parse(&set(SetKind::Sequence, pps.sps_id)?)?;
     Some(hevc::SliceHeader::parse(content, |_| Some((&sps, &pps)))?.order_lsb)
 }
 
