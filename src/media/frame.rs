@@ -6,6 +6,7 @@ use super::ffi::{Decoder, Frame, Packet, Skip, StreamInfo, id};
 use super::source::{ClipReader, Want};
 use super::timeline::Anchor;
 use crate::base::{Error, Result, Timestamp, Token};
+use crate::media::turn::Turn;
 
 /// Compressed bytes of one GOP (or, in a segment, of the whole segment) held while a picture is looked for. At
 /// 100 Mbit/s this is 20 seconds.
@@ -14,8 +15,8 @@ const MAX_HELD_BYTES: usize = 256 << 20;
 /// A decoded picture that may be drawn again and again.
 pub struct Still {
     pub frame: Frame,
-    /// Degrees clockwise it must be turned to be seen upright.
-    pub rotation: u32,
+    /// How it must be turned to be seen upright.
+    pub turn: Turn,
 }
 
 /// A decoded picture and what it is.
@@ -25,8 +26,8 @@ pub struct Picture {
     pub start: Timestamp,
     pub pts: i64,
     pub key: bool,
-    /// Degrees clockwise it must be turned to be seen upright.
-    pub rotation: u32,
+    /// How it must be turned to be seen upright.
+    pub turn: Turn,
     /// How many pictures were decoded to get it.
     pub decoded: usize,
 }
@@ -138,8 +139,7 @@ impl Gathered {
     /// Decodes the picture; see [`extract`].
     pub fn decode(&self, before: Option<&Clip>, token: &Token) -> Result<Picture> {
         let Self { reader, video, anchor, packets, target, wanted, .. } = self;
-        let mut search =
-            Search { packets, target: *target, wanted: *wanted, decoded: 0, rotation: None, token };
+        let mut search = Search { packets, target: *target, wanted: *wanted, decoded: 0, turn: None, token };
         let mut decoder = Decoder::open(&reader.demuxer, video.index, video.time_base, 1)?;
 
         let key = keyframe(packets, *wanted);
@@ -164,9 +164,9 @@ impl Gathered {
             found.ok_or_else(|| Error::damaged("the picture at that instant cannot be decoded"))?;
         video.sample_aspect.into_iter().for_each(|it| frame.set_sample_aspect(it));
         let pts = frame.pts().unwrap_or(wanted.0);
-        let rotation = frame.rotation().or(search.rotation).unwrap_or(video.rotation);
+        let turn = frame.turn().or(search.turn).unwrap_or(video.turn);
         let key = packets[wanted.1].is_key();
-        Ok(Picture { start: anchor.wall_of(pts), pts, key, rotation, decoded: search.decoded, frame })
+        Ok(Picture { start: anchor.wall_of(pts), pts, key, turn, decoded: search.decoded, frame })
     }
 }
 
@@ -223,7 +223,7 @@ struct Search<'a> {
     wanted: (i64, usize),
     decoded: usize,
     /// What a picture said last. A keyframe says it for those behind it (H.264 §D.2.27), and libav tells it of that alone.
-    rotation: Option<u32>,
+    turn: Option<Turn>,
     token: &'a Token,
 }
 
@@ -238,10 +238,10 @@ impl Search<'_> {
     ) -> Result<Option<Frame>> {
         let target = self.target;
         let mut best: Option<Frame> = None;
-        let (mut decoded, mut rotation) = (0, self.rotation);
+        let (mut decoded, mut turn) = (0, self.turn);
         let mut take = |frame: Frame| {
             decoded += 1;
-            rotation = frame.rotation().or(rotation);
+            turn = frame.turn().or(turn);
             if let Some(pts) = frame.pts().filter(|pts| *pts <= target)
                 && best.as_ref().and_then(Frame::pts).is_none_or(|than| pts > than)
             {
@@ -263,7 +263,7 @@ impl Search<'_> {
         }
         decoder.push(None, &mut take)?;
         self.decoded += decoded;
-        self.rotation = rotation;
+        self.turn = turn;
         Ok(best)
     }
 }

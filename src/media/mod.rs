@@ -25,6 +25,7 @@ pub mod synthetic;
 pub mod tile;
 pub mod timeline;
 pub mod ts;
+pub mod turn;
 pub mod waveform;
 
 pub use ffi::{give_back, share_heaps};

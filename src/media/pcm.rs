@@ -110,6 +110,9 @@ impl Converter {
     }
 }
 
+/// Frames of sound, a millisecond of work, after which it is asked whether anybody still waits.
+const CHECKED_EVERY: usize = 64;
+
 /// Decodes the sound of segment after segment. To open a decoder of AAC takes as long as a fifth of a second of sound, so one is used
 /// as long as the codec stays the same; it forgets one segment before the next. (What AAC's decoder makes up for noise
 /// goes on where it was: noise is other noise then, and as loud.)
@@ -193,8 +196,10 @@ impl SegmentDecoder {
         for (number, frame) in before.iter().enumerate() {
             push(begin - step.max(1) * (before.len() - number) as i64, frame)?;
         }
-        for frame in &track.frames {
-            token.check()?;
+        for (number, frame) in track.frames.iter().enumerate() {
+            if number % CHECKED_EVERY == 0 {
+                token.check()?;
+            }
             buffer.clear();
             reader.read(frame.extent(), buffer)?;
             push(frame.pts, buffer)?;

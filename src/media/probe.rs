@@ -38,6 +38,9 @@ pub struct Stream {
     /// Degrees clockwise the picture must be turned to be seen upright.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rotation: Option<u32>,
+    /// True where it must be mirrored from left to right after that.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub mirrored: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_rate: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -76,7 +79,8 @@ fn describe(stream: &StreamInfo) -> Stream {
         height: video.then_some(stream.height),
         pixel_format: video.then(|| stream.format.name()),
         frame_rate: (video && num > 0).then(|| format!("{num}/{den}")),
-        rotation: (video && stream.rotation != 0).then_some(stream.rotation),
+        rotation: (video && stream.turn.degrees != 0).then_some(stream.turn.degrees),
+        mirrored: video && stream.turn.mirrored,
         sample_rate: audio.then_some(stream.sample_rate),
         channels: audio.then_some(stream.channels),
         bit_rate: Some(stream.bit_rate).filter(|rate| *rate > 0),

@@ -28,15 +28,15 @@ pub(super) struct Sounds<'a> {
     bytes: Vec<u8>,
     /// What was built last, for its memory.
     spare: Pyramid,
-    /// Fine parts of segments, by their places, that are not filed yet.
-    fine: Vec<(usize, Part, Bytes)>,
+    /// Parts of segments, by their places, that are not filed yet.
+    made: Vec<(usize, Part, Bytes)>,
 }
 
 /// The largest segment whose memory is used again, in bytes.
 const KEPT_BYTES: usize = 16 << 20;
 
-/// Fine parts that are filed together: those of a task's segments.
-const FILED_AT_ONCE: usize = 48;
+/// Parts that are filed together: those of a task's segments.
+const FILED_AT_ONCE: usize = 72;
 
 /// Whether `segment` continues `before` without a hole.
 fn joins(before: &Segment, segment: &Segment) -> bool {
@@ -52,7 +52,7 @@ impl<'a> Sounds<'a> {
             decoder: SegmentDecoder::default(),
             bytes: Vec::new(),
             spare: Pyramid::default(),
-            fine: Vec::new(),
+            made: Vec::new(),
         }
     }
 
@@ -100,36 +100,55 @@ impl<'a> Sounds<'a> {
     /// One part of the peaks of the segment at `at`, from the cache or made now. What is damaged has the sound that could
     /// be decoded.
     pub(super) fn peaks(&mut self, at: usize, part: Part, token: &Token) -> Result<Bytes> {
-        let (parts, segments) = (self.parts, self.segments);
-        let key = |part: Part| Key::of(&parts.archive, &segments[at], product(part)?);
-        let mut made = None;
-        let coarse = parts.sidecars.get_or_make(&key(Part::Coarse)?, token, || {
-            let pyramid = self.build(at, token)?;
-            self.keep_fine(at, &pyramid);
-            let bytes = pyramid.encode(Part::Coarse);
-            made = Some(pyramid);
-            Ok(bytes)
-        })?;
-        if part == Part::Coarse {
-            self.spare = made.unwrap_or_default();
-            return Ok(coarse);
+        match self.kept(at, part)? {
+            Some(bytes) => Ok(bytes),
+            None => self.make(at, part, token),
         }
-        if made.is_none() {
-            self.file_fine();
-            if let Some(bytes) = parts.sidecars.get(&key(part)?) {
+    }
+
+    fn kept(&self, at: usize, part: Part) -> Result<Option<Bytes>> {
+        let key = Key::of(&self.parts.archive, &self.segments[at], product(part)?);
+        Ok(self.parts.sidecars.get(&key?))
+    }
+
+    /// [`Self::peaks`], of a segment whose are not kept.
+    pub(super) fn make(&mut self, at: usize, part: Part, token: &Token) -> Result<Bytes> {
+        let parts = self.parts;
+        let key = |part: Part| Key::of(&parts.archive, &self.segments[at], product(part)?);
+        let (coarse_key, key) = (key(Part::Coarse)?, key(part)?);
+        let mut made = None;
+        let coarse = parts.sidecars.make_to_file(&coarse_key, token, || {
+            let pyramid = self.build(at, token)?;
+            let coarse = pyramid.encode(Part::Coarse);
+            // Who waits for the coarse part to ask for this one finds it.
+            let wanted = (part != Part::Coarse).then(|| Bytes::from(pyramid.encode(part)));
+            wanted.iter().for_each(|wanted| parts.sidecars.hold(&key, wanted));
+            made = Some((pyramid, wanted));
+            Ok(coarse)
+        })?;
+        if made.is_none() && part != Part::Coarse {
+            self.file();
+            if let Some(bytes) = parts.sidecars.get(&key) {
                 return Ok(bytes);
             }
-        }
-        let pyramid = match made {
-            Some(pyramid) => pyramid,
             // Only the coarse part was still there.
-            None => {
-                let pyramid = self.build(at, token)?;
-                self.keep_fine(at, &pyramid);
-                pyramid
-            }
+            made = Some((self.build(at, token)?, None));
+        }
+        let Some((pyramid, wanted)) = made else { return Ok(coarse) };
+        let encoded = |part: Part| match part {
+            Part::Coarse => coarse.clone(),
+            _ => pyramid.encode(part).into(),
         };
-        let bytes = pyramid.encode(part).into();
+        let bytes = wanted.unwrap_or_else(|| encoded(part));
+        // Of one channel, the mix is all there is.
+        let all = [Part::Coarse, Part::Mix, Part::Channels];
+        for kept in &all[..if pyramid.channels > 1 { 3 } else { 2 }] {
+            let bytes = if *kept == part { bytes.clone() } else { encoded(*kept) };
+            self.made.push((at, *kept, bytes));
+        }
+        if self.made.len() >= FILED_AT_ONCE {
+            self.file();
+        }
         self.spare = pyramid;
         Ok(bytes)
     }
@@ -147,32 +166,26 @@ impl<'a> Sounds<'a> {
         Ok(builder.finish())
     }
 
-    fn keep_fine(&mut self, at: usize, pyramid: &Pyramid) {
-        self.fine.push((at, Part::Mix, pyramid.encode(Part::Mix).into()));
-        // One channel is the mix.
-        if pyramid.channels > 1 {
-            self.fine.push((at, Part::Channels, pyramid.encode(Part::Channels).into()));
-        }
-        if self.fine.len() >= FILED_AT_ONCE {
-            self.file_fine();
-        }
-    }
-
     /// Files what is not filed yet: each product of an hour by one write.
-    fn file_fine(&mut self) {
-        let mut fine = std::mem::take(&mut self.fine);
-        fine.sort_by_key(|(_, part, _)| *part != Part::Mix);
+    fn file(&mut self) {
+        let mut made = std::mem::take(&mut self.made);
+        // The coarse parts last: who finds one need not ask for the others.
+        made.sort_by_key(|(_, part, _)| match part {
+            Part::Mix => 0,
+            Part::Channels => 1,
+            Part::Coarse => 2,
+        });
         let key = |at: usize, part: Part| Key::of(&self.parts.archive, &self.segments[at], product(part)?);
-        let keys: Vec<_> = fine.iter().map(|(at, part, _)| key(*at, *part)).collect();
+        let keys: Vec<_> = made.iter().map(|(at, part, _)| key(*at, *part)).collect();
         let entries =
-            keys.iter().zip(fine).filter_map(|(key, (_, _, bytes))| Some((key.as_ref().ok()?, bytes)));
+            keys.iter().zip(made).filter_map(|(key, (_, _, bytes))| Some((key.as_ref().ok()?, bytes)));
         self.parts.sidecars.put_many(&entries.collect::<Vec<_>>());
     }
 }
 
 impl Drop for Sounds<'_> {
     fn drop(&mut self) {
-        self.file_fine();
+        self.file();
     }
 }
 

@@ -139,8 +139,8 @@ impl Parts {
 pub fn of_file(path: &Path, threshold: f64, token: &Token) -> Result<Made> {
     let start = Timestamp::from_micros(0);
     let mut glances = Vec::new();
-    let walk = keyframes(path, APART, token, &mut |frame, rotation, at| {
-        glances.push((at, Glance::of(&of_picture(frame, rotation, at, TILE)?.kept())?));
+    let walk = keyframes(path, APART, token, &mut |frame, turn, at| {
+        glances.push((at, Glance::of(&of_picture(frame, turn, at, TILE)?.kept())?));
         Ok(())
     })?;
     let times: Vec<i64> = glances.iter().map(|it| it.0).collect();

@@ -283,7 +283,7 @@ pub fn of_file(
 ) -> Result<Made> {
     let clip = Clip { path: path.to_owned(), start: Timestamp::from_micros(0), duration: 0, whole: true };
     let picture = extract(None, &clip, at, token)?;
-    let frame = Raster::of(&picture.frame, picture.rotation, &Look::default())?;
+    let frame = Raster::of(&picture.frame, picture.turn, &Look::default())?;
     Ok(Made::new(placement.written(&template.bytes, &frame, format)?))
 }
 

@@ -116,6 +116,7 @@ fn frames_of_real_clips_are_those_of_a_straight_decode() {
         "openh264_MR1_BT_A.h264",
         "androidx_iibbibb_editlist_videoonly.mp4",
         "androidx_sample_edit_list_only_preroll_sync_sample.mp4",
+        "androidx_sample_rotate_and_reflect.mp4",
     ];
     let mut files: Vec<PathBuf> = Vec::new();
     for folder in folders {
@@ -135,7 +136,10 @@ fn frames_of_real_clips_are_those_of_a_straight_decode() {
             continue;
         }
         let folder = tempfile::tempdir().expect("a folder");
-        let straight = straight(path, folder.path(), true);
+        let Some(straight) = straight(path, folder.path(), true) else {
+            println!("{name}: left out: FFmpeg cannot decode it");
+            continue;
+        };
         let times = times(&judge, &straight);
         let before = faults.len();
         faults.extend(compare(&name, &straight, &times, |at| {

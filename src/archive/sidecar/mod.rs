@@ -260,6 +260,52 @@ impl Sidecars {
         token: &Token,
         make: impl FnOnce() -> Result<Vec<u8>>,
     ) -> Result<Bytes> {
+        self.run_flight(key, token, || {
+            if let Some(bytes) = self.get(key) {
+                return Ok(bytes);
+            }
+            let bytes = Bytes::from(make()?);
+            self.put(key, bytes.clone());
+            Ok(bytes)
+        })
+    }
+
+    /// [`Self::get_or_make`] for who has just seen that they are not on the disk, and makes so many that they are better
+    /// filed together: what is made is held in memory until the caller hands it to [`Self::put_many`].
+    ///
+    /// # Errors
+    /// Those of [`Self::get_or_make`].
+    pub fn make_to_file(
+        &self,
+        key: &Key<'_>,
+        token: &Token,
+        make: impl FnOnce() -> Result<Vec<u8>>,
+    ) -> Result<Bytes> {
+        self.run_flight(key, token, || {
+            // Whoever was at it may have landed just now.
+            if let Some(bytes) = self.shelf.pack(&key.pack()).held(wanted(key)) {
+                return Ok(bytes);
+            }
+            let bytes = Bytes::from(make()?);
+            self.hold(key, &bytes);
+            Ok(bytes)
+        })
+    }
+
+    /// Holds `bytes` under `key` in memory, until the caller hands them to [`Self::put_many`].
+    pub fn hold(&self, key: &Key<'_>, bytes: &Bytes) {
+        let pack = self.shelf.pack(&key.pack());
+        pack.hold(wanted(key), bytes);
+        self.shelf.weigh(&pack);
+    }
+
+    /// The bytes held under `key`, or those of a flight for it.
+    fn run_flight(
+        &self,
+        key: &Key<'_>,
+        token: &Token,
+        make: impl FnOnce() -> Result<Bytes>,
+    ) -> Result<Bytes> {
         let name = key.pack();
         let pack = self.shelf.pack(&name);
         if let Some(bytes) = pack.held(wanted(key)) {
@@ -270,14 +316,7 @@ impl Sidecars {
         drop(pack);
         let Wanted { name: file, stamp } = wanted(key);
         let flight = format!("{name}/{file}/{}/{}", stamp.size, stamp.modified);
-        self.flights.run(&flight, token, || {
-            if let Some(bytes) = self.get(key) {
-                return Ok(bytes);
-            }
-            let bytes = Bytes::from(make()?);
-            self.put(key, bytes.clone());
-            Ok(bytes)
-        })
+        self.flights.run(&flight, token, make)
     }
 
     /// Reads the directory: what other processes put there, what was removed by hand. Takes away the least

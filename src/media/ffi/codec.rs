@@ -147,7 +147,8 @@ impl Decoder {
         })
     }
 
-    /// [`Self::push`] for who looks at each frame and keeps none: all come in `frame`.
+    /// [`Self::push`] for who looks at each frame and keeps none: all come in `frame`. Of a packet with several, those after
+    /// the first may come with the packets after it.
     pub fn push_into(
         &mut self,
         packet: Option<&Packet>,
@@ -159,6 +160,10 @@ impl Decoder {
             while own.receive(frame)? {
                 taken = true;
                 take(frame)?;
+                // To ask once more takes as long as a hundredth of decoding.
+                if packet.is_some() {
+                    break;
+                }
             }
             Ok(taken)
         })

@@ -1,13 +1,14 @@
 //! Opening a container and reading its packets one by one.
 
 use super::codec::MAX_PIXELS;
-use super::frame::{PixelFormat, quarter_turns};
+use super::frame::{PixelFormat, turn_of};
 use super::io::{ReadSeek, Reader};
 use super::packet::Packet;
 use super::remote::{self, Remote, Watch};
 use super::{Options, c_string, check, enum_field, fault, ffi, id};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Token};
+use crate::media::turn::Turn;
 use std::io::Read;
 use std::ptr::NonNull;
 use std::time::Instant;
@@ -36,7 +37,7 @@ pub struct StreamInfo {
     /// Average frames a second as a fraction, (0, 1) when unknown.
     pub frame_rate: (i32, i32),
     /// Degrees clockwise the picture must be turned to be seen upright.
-    pub rotation: u32,
+    pub turn: Turn,
     /// Width of a sample over its height, where the container says it: then it counts, whatever the pictures say.
     pub sample_aspect: Option<(i32, i32)>,
     /// Of a video stream.
@@ -426,7 +427,7 @@ fn describe(index: usize, stream: *mut ffi::AVStream) -> StreamInfo {
             channels: (*parameters).ch_layout.nb_channels.max(0) as u32,
             bit_rate: (*parameters).bit_rate,
             frame_rate: if rate.num > 0 && rate.den > 0 { (rate.num, rate.den) } else { (0, 1) },
-            rotation: rotation(stream),
+            turn: turn(stream),
             sample_aspect: (aspect.num > 0 && aspect.den > 0).then_some((aspect.num, aspect.den)),
             format: PixelFormat((*parameters).format),
             attached_picture: (*stream).disposition & ffi::AV_DISPOSITION_ATTACHED_PIC as i32 != 0,
@@ -437,7 +438,7 @@ fn describe(index: usize, stream: *mut ffi::AVStream) -> StreamInfo {
 /// # Safety
 /// `stream` belongs to an open demuxer.
 #[cfg(not(libavutil_60))]
-unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
+unsafe fn turn(stream: *mut ffi::AVStream) -> Turn {
     let mut size = 0;
     // SAFETY: the caller's promise; side data is checked to be nine 32-bit integers long.
     unsafe {
@@ -446,14 +447,14 @@ unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
             ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
             &mut size,
         );
-        if data.is_null() || size < 36 { 0 } else { quarter_turns(data.cast::<i32>()) }
+        if data.is_null() || size < 36 { Turn::NONE } else { turn_of(data.cast::<i32>()) }
     }
 }
 
 /// # Safety
 /// `stream` belongs to an open demuxer.
 #[cfg(libavutil_60)]
-unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
+unsafe fn turn(stream: *mut ffi::AVStream) -> Turn {
     // SAFETY: the caller's promise; side data is checked to be nine 32-bit integers long.
     unsafe {
         let parameters = (*stream).codecpar;
@@ -462,7 +463,7 @@ unsafe fn rotation(stream: *mut ffi::AVStream) -> u32 {
             (*parameters).nb_coded_side_data,
             ffi::AVPacketSideDataType::AV_PKT_DATA_DISPLAYMATRIX,
         );
-        if data.is_null() || (*data).size < 36 { 0 } else { quarter_turns((*data).data.cast::<i32>()) }
+        if data.is_null() || (*data).size < 36 { Turn::NONE } else { turn_of((*data).data.cast::<i32>()) }
     }
 }
 

@@ -1,9 +1,10 @@
 //! Frames: reference-counted buffers of libav, as values.
 
+use super::vectors::in_vectors;
 use super::{check, ffi, out_of_memory};
 use crate::base::{Error, Result};
+use crate::media::turn::Turn;
 use std::ptr::NonNull;
-use wide::{f32x8, i16x8};
 
 const NO_PTS: i64 = ffi::AV_NOPTS_VALUE;
 
@@ -216,8 +217,8 @@ impl Frame {
         unsafe { (*self.raw()).flags & ffi::AV_FRAME_FLAG_TOP_FIELD_FIRST as i32 != 0 }
     }
 
-    /// The rotation a display matrix on the frame asks for, in degrees clockwise, rounded to a quarter turn.
-    pub fn rotation(&self) -> Option<u32> {
+    /// What a display matrix on the frame asks for, rounded to a quarter turn.
+    pub fn turn(&self) -> Option<Turn> {
         // SAFETY: side data lives as long as the frame; a display matrix is nine 32-bit integers, checked by size.
         unsafe {
             let data = ffi::av_frame_get_side_data(
@@ -227,7 +228,7 @@ impl Frame {
             if data.is_null() || (*data).size < 36 {
                 return None;
             }
-            Some(quarter_turns((*data).data.cast::<i32>()))
+            Some(turn_of((*data).data.cast::<i32>()))
         }
     }
 
@@ -398,24 +399,19 @@ impl Frame {
     }
 }
 
-/// A channel's samples as [`rounded`] has them, eight at a time, in the place of what `out` held.
+/// A channel's samples as [`rounded`] has them, in the place of what `out` held.
 fn write_rounded(samples: &[f32], out: &mut Vec<i16>) {
     // One frame has as many as the one before: then nothing is written twice.
     out.resize(samples.len(), 0);
-    let (chunks, rest) = samples.as_chunks::<8>();
-    let (to, to_rest) = out.as_chunks_mut::<8>();
-    for (to, chunk) in to.iter_mut().zip(chunks) {
-        let scaled = f32x8::new(*chunk) * f32x8::splat(32768.0);
-        let bounded = scaled.fast_min(f32x8::splat(32767.0)).fast_max(f32x8::splat(-32768.0));
-        *to = i16x8::from_i32x8_saturate(bounded.fast_round_int()).to_array();
-    }
-    for (to, sample) in to_rest.iter_mut().zip(rest) {
-        *to = rounded(*sample);
-    }
+    in_vectors(
+        #[inline(always)]
+        || out.iter_mut().zip(samples).for_each(|(to, sample)| *to = rounded(*sample)),
+    );
 }
 
 /// A float sample as 16 bits. Adding what has no room for a fraction rounds to the nearest, halves to even, in one
 /// instruction of every processor; a call for each sample would cost more than decoding it.
+#[inline(always)]
 fn rounded(sample: f32) -> i16 {
     const NO_FRACTION: f32 = 12_582_912.0;
     let scaled = sample * 32768.0;
@@ -426,14 +422,22 @@ fn rounded(sample: f32) -> i16 {
 
 /// # Safety
 /// `matrix` points to nine readable 32-bit integers.
-pub(super) unsafe fn quarter_turns(matrix: *const i32) -> u32 {
+pub(super) unsafe fn turn_of(matrix: *const i32) -> Turn {
     // SAFETY: the caller's promise.
-    let degrees = unsafe { ffi::av_display_rotation_get(matrix) };
+    let mut matrix = unsafe { *matrix.cast::<[i32; 9]>() };
+    // A point is a row before it: the first column makes what is seen across, the second what is seen down.
+    let [a, b, _, c, d, ..] = matrix.map(i64::from);
+    let mirrored = a * d - b * c < 0;
+    if mirrored {
+        (matrix[0], matrix[3]) = (matrix[0].saturating_neg(), matrix[3].saturating_neg());
+    }
+    // SAFETY: nine integers are read.
+    let degrees = unsafe { ffi::av_display_rotation_get(matrix.as_ptr()) };
     if degrees.is_nan() {
-        return 0;
+        return Turn::NONE;
     }
     // libav counts counter-clockwise.
-    (((-degrees / 90.0).round() as i64).rem_euclid(4) * 90) as u32
+    Turn::new(((-degrees / 90.0).round() as i64).rem_euclid(4) as u32 * 90, mirrored)
 }
 
 impl Drop for Frame {

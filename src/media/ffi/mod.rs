@@ -19,6 +19,7 @@ mod mux;
 mod packet;
 mod remote;
 mod scale;
+mod vectors;
 
 pub use codec::{AudioSettings, Decoder, Encoder, Skip, VideoSettings, has_encoder};
 pub use demux::{Demuxer, Input, StreamInfo, StreamKind};
@@ -31,6 +32,7 @@ pub use mux::{CopiedStream, Muxer, has_muxer};
 pub use packet::Packet;
 pub use remote::{Allow, Remote};
 pub use scale::{Resampler, Scaler};
+pub use vectors::in_vectors;
 
 use crate::base::{Error, Result};
 use ffmpeg_next::ffi;

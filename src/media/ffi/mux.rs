@@ -7,6 +7,7 @@ use super::packet::Packet;
 use super::{Options, c_string, check, fault, ffi, out_of_memory};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result};
+use crate::media::turn::Turn;
 use std::ffi::CString;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -122,16 +123,17 @@ impl Muxer {
         Ok(self.inputs.len() - 1)
     }
 
-    /// Says that the pictures of `stream` are to be turned by `degrees` clockwise, in containers that tell it.
-    pub fn set_rotation(&mut self, stream: usize, degrees: u32) -> Result<()> {
-        if degrees == 0 {
+    /// Says how the pictures of `stream` are to be turned, in containers that tell it.
+    pub fn set_turn(&mut self, stream: usize, turn: Turn) -> Result<()> {
+        if turn.is_none() {
             return Ok(());
         }
         let mut matrix = [0i32; 9];
         // SAFETY: nine integers are written, and copied to as many bytes of the stream's side data, which belongs to the
         // context. The bound of the streams is checked.
         unsafe {
-            ffi::av_display_rotation_set(matrix.as_mut_ptr(), f64::from(degrees));
+            ffi::av_display_rotation_set(matrix.as_mut_ptr(), f64::from(turn.degrees));
+            ffi::av_display_matrix_flip(matrix.as_mut_ptr(), turn.mirrored.into(), 0);
             let context = self.context.as_ptr();
             if stream >= (*context).nb_streams as usize {
                 return Err(Error::internal("no such output stream"));

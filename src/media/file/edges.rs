@@ -4,7 +4,7 @@ use super::reader::Reader;
 use super::scan::{FileIndex, unsupported};
 use crate::base::time::TimeBase;
 use crate::base::{Error, Result, Span, Token};
-use crate::media::cut::edge::{EdgeSettings, Elementary, RangeMaker, Sample};
+use crate::media::cut::edge::{Before, EdgeSettings, Elementary, RangeMaker, Sample};
 use crate::media::cut::plan::{self, Joins, Place, plan_with};
 use crate::media::cut::sound::SoundFit;
 use crate::media::index::VideoCodec;
@@ -99,8 +99,8 @@ pub struct Maker<'a> {
     reader: Mutex<Reader<'a>>,
     settings: &'a EdgeSettings,
     token: &'a Token,
-    /// The last decoding time of a picture of the ranges before.
-    last_dts: Option<i64>,
+    /// The ranges before.
+    before: Before,
 }
 
 impl<'a> Maker<'a> {
@@ -110,7 +110,7 @@ impl<'a> Maker<'a> {
         settings: &'a EdgeSettings,
         token: &'a Token,
     ) -> Self {
-        Self { index, reader: Mutex::new(reader), settings, token, last_dts: None }
+        Self { index, reader: Mutex::new(reader), settings, token, before: Before::default() }
     }
 
     /// Plans a range that begins at the output's tick `at`, and makes its edges.
@@ -137,7 +137,7 @@ impl<'a> Maker<'a> {
             // Edges would wait for each other at the file.
             at_once: &|_, work| work(),
         };
-        let made = maker.make(planned, self.last_dts).map_err(|error| match error.code {
+        let made = maker.make(planned, &self.before).map_err(|error| match error.code {
             "no-content" => {
                 Error::invalid("invalid-range", "range", "no picture of the file begins in the range")
             }
@@ -150,7 +150,7 @@ impl<'a> Maker<'a> {
             }
             _ => error,
         })?;
-        self.last_dts = made.last_dts;
+        self.before = made.after;
         let plan = made.plan;
         let shift = plan.shifts.first().copied().unwrap_or(0);
         if plan.shifts.iter().any(|it| *it != shift) {

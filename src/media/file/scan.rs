@@ -398,8 +398,14 @@ impl FileIndex {
 
     /// Says that the pictures will be seen unturned, where they are stored turned and `container` cannot tell it.
     pub fn lost_turn(&self, container: Container) -> Option<String> {
-        let lost = self.video.rotation != 0 && container != Container::Mp4;
-        lost.then(|| format!("that the pictures are turned by {} degrees is left out", self.video.rotation))
+        let lost = !self.video.turn.is_none() && container != Container::Mp4;
+        let mirrored = if self.video.turn.mirrored { " and mirrored" } else { "" };
+        lost.then(|| {
+            format!(
+                "that the pictures are turned by {} degrees{mirrored} is left out",
+                self.video.turn.degrees
+            )
+        })
     }
 
     /// The name of the pictures' codec.

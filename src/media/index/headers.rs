@@ -82,21 +82,21 @@ fn aac_channels(configuration: u32) -> u8 {
 
 /// adts_fixed_header( ) and adts_variable_header( ) (ISO/IEC 14496-3 §1.A.2.2).
 fn adts(head: &[u8]) -> Option<FrameHeader> {
-    let mut bits = BitReader::new(head);
-    let (sync, _version, layer, no_crc) = (bits.bits(12)?, bits.bits(1)?, bits.bits(2)?, bits.bits(1)?);
-    let object_type = bits.byte(2)? + 1;
-    let rate = *AAC_RATES.get(bits.bits(4)? as usize)?;
-    bits.bits(1)?;
-    let channels = aac_channels(bits.bits(3)?);
-    bits.bits(4)?;
-    let size = bits.bits(13)? as usize;
-    bits.bits(11)?;
-    let blocks = bits.bits(2)? as u16 + 1;
+    // Read at once: this is done for every frame of an hour.
+    let mut bytes = [0; 8];
+    bytes[..7].copy_from_slice(head.get(..7)?);
+    let word = u64::from_be_bytes(bytes);
+    let bits = |at: u32, count: u32| (word << at) >> (64 - count);
+    let (sync, layer, no_crc) = (bits(0, 12), bits(13, 2), bits(15, 1));
+    let size = bits(30, 13) as usize;
     if sync != 0xfff || layer != 0 || size < 7 {
         return None;
     }
+    let object_type = bits(16, 2) as u8 + 1;
+    let rate = *AAC_RATES.get(bits(18, 4) as usize)?;
+    let channels = aac_channels(bits(23, 3) as u32);
     let framing = if no_crc == 1 { 7 } else { 9 };
-    let samples = 1024 * blocks;
+    let samples = 1024 * (bits(54, 2) as u16 + 1);
     Some(FrameHeader { size, framing, samples, rate, channels, object_type, ..FrameHeader::default() })
 }
 

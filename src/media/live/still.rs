@@ -6,13 +6,14 @@ use crate::media::ffi::{Decoder, Frame, Packet, Skip, id};
 use crate::media::nal::StartCodes;
 use crate::media::nal::boxed::Framing;
 use crate::media::nal::prefixed::LENGTH_BYTES;
-use crate::media::picture::{Look, PictureFormat, Raster, Stored, draw};
+use crate::media::picture::{Look, PictureFormat, draw};
+use crate::media::turn::Turn;
 use std::sync::Arc;
 
-/// A decoded picture, and how many degrees clockwise it says it is to be turned.
+/// A decoded picture, and how it says it is to be turned.
 pub struct Decoded {
     frame: Frame,
-    rotation: u32,
+    turn: Turn,
 }
 
 /// Decodes the picture of `samples`' track that is shown at `pts`. `samples` are in decoding order, from a keyframe to the
@@ -37,8 +38,8 @@ pub fn decode(track: &Track, samples: &[Arc<Sample>], pts: i64, token: &Token) -
         best = run(&mut decoder, track, samples, pts, false, token)?;
     }
     let frame = best.ok_or_else(|| Error::damaged("the picture cannot be decoded"))?;
-    let rotation = frame.rotation().unwrap_or(0);
-    Ok(Decoded { frame, rotation })
+    let turn = frame.turn().unwrap_or_default();
+    Ok(Decoded { frame, turn })
 }
 
 /// The last picture at or before `pts`; with `skip`, without decoding what no other picture needs.
@@ -97,34 +98,10 @@ fn coded(track: &Track, sample: &Sample, first: bool) -> Vec<u8> {
     out
 }
 
-/// What an orientation of 1 to 8 asks for: degrees clockwise, and a mirror from left to right after that.
-pub const fn turns(orientation: u8) -> (u32, bool) {
-    match orientation {
-        2 => (0, true),
-        3 => (180, false),
-        4 => (180, true),
-        5 => (270, true),
-        6 => (270, false),
-        7 => (90, true),
-        8 => (90, false),
-        _ => (0, false),
-    }
-}
-
 impl Decoded {
     /// Writes the picture, turned as `orientation` has it, as `look` has it.
     pub fn draw(&self, orientation: u8, look: &Look, format: PictureFormat) -> Result<Vec<u8>> {
-        let (degrees, mirrored) = turns(orientation);
-        let rotation = (self.rotation + degrees) % 360;
-        if !mirrored {
-            return draw(&self.frame, rotation, look, format);
-        }
-        let mut look = *look;
-        if let Some(crop) = &mut look.crop {
-            let (width, _) = Stored::of(&self.frame, rotation).upright()?;
-            crop.x = width.saturating_sub(crop.x.saturating_add(crop.width));
-        }
-        Raster::of(&self.frame, rotation, &look)?.mirrored().encode(format)
+        draw(&self.frame, self.turn.then(Turn::of_orientation(orientation)), look, format)
     }
 
     /// Bytes it takes in memory.
@@ -141,7 +118,7 @@ mod tests {
     #[test]
     fn pictures_are_turned_as_files_say() {
         for orientation in 0..=9 {
-            let (degrees, mirrored) = turns(orientation);
+            let Turn { degrees, mirrored } = Turn::of_orientation(orientation);
             // Where a step to the right and one down lead.
             let turn = |(x, y): (i32, i32)| match degrees {
                 90 => (-y, x),

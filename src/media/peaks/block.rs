@@ -1,6 +1,7 @@
 //! Sums over samples: the inner loop of everything here.
 
 use super::Peak;
+use crate::media::ffi::in_vectors;
 use wide::{f32x4, i16x8, i32x4};
 
 /// What a peak is reckoned from. Adding up is exact, but for the squares' last digits.
@@ -110,21 +111,15 @@ pub fn mix(channels: &[&[i16]], out: &mut Vec<i16>) {
 
 /// In the place of what `out` held: mostly as many.
 fn mix_two(left: &[i16], right: &[i16], out: &mut Vec<i16>) {
-    let count = left.len().min(right.len());
-    let (left, right) = (&left[..count], &right[..count]);
-    out.resize(count, 0);
-    let ((left, left_rest), (right, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
-    let (to, to_rest) = out.as_chunks_mut::<8>();
-    for (to, (left, right)) in to.iter_mut().zip(left.iter().zip(right)) {
-        let (left, right) = (i16x8::new(*left), i16x8::new(*right));
-        // Halves, and what both leave over, make the sum's half rounded down: below zero that of an odd sum is one too small.
-        let floor: i16x8 = (left >> 1) + (right >> 1) + (left & right & i16x8::ONE);
-        let below: i16x8 = floor >> 15;
-        *to = (floor + ((left ^ right) & i16x8::ONE & below)).to_array();
-    }
-    for (to, (left, right)) in to_rest.iter_mut().zip(left_rest.iter().zip(right_rest)) {
-        *to = ((i32::from(*left) + i32::from(*right)) / 2) as i16;
-    }
+    out.resize(left.len().min(right.len()), 0);
+    in_vectors(
+        #[inline(always)]
+        || {
+            for ((to, left), right) in out.iter_mut().zip(left).zip(right) {
+                *to = ((i32::from(*left) + i32::from(*right)) / 2) as i16;
+            }
+        },
+    );
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ pub use write::{png, png_rgba};
 use super::colour::{Colour, to_jfif};
 use super::ffi::{Frame, PixelFormat};
 use crate::base::{Error, Result};
+use crate::media::turn::Turn;
 
 /// File formats of still pictures. Qualities are from 1 to 100.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -41,14 +42,14 @@ fn fault(error: impl std::fmt::Display) -> Error {
     Error::internal("a picture could not be written").with_cause(error)
 }
 
-/// Writes `frame`, turned by `rotation` degrees clockwise, with square pixels, in its own size.
-pub fn encode(frame: &Frame, rotation: u32, format: PictureFormat) -> Result<Vec<u8>> {
-    draw(frame, rotation, &Look::default(), format)
+/// Writes `frame`, turned as `turn` has it, with square pixels, in its own size.
+pub fn encode(frame: &Frame, turn: Turn, format: PictureFormat) -> Result<Vec<u8>> {
+    draw(frame, turn, &Look::default(), format)
 }
 
-/// Writes `frame`, turned by `rotation` degrees clockwise, with square pixels, as `look` has it.
-pub fn draw(frame: &Frame, rotation: u32, look: &Look, format: PictureFormat) -> Result<Vec<u8>> {
-    let stored = Stored::of(frame, rotation);
+/// Writes `frame`, turned as `turn` has it, with square pixels, as `look` has it.
+pub fn draw(frame: &Frame, turn: Turn, look: &Look, format: PictureFormat) -> Result<Vec<u8>> {
+    let stored = Stored::of(frame, turn);
     match format {
         PictureFormat::Jpeg(quality)
             if matches!(frame.format(), PixelFormat::YUV420P | PixelFormat::YUVJ420P)
@@ -56,7 +57,7 @@ pub fn draw(frame: &Frame, rotation: u32, look: &Look, format: PictureFormat) ->
         {
             jpeg_of_planes(frame, quality)
         }
-        _ => Raster::of(frame, rotation, look)?.encode(format),
+        _ => Raster::of(frame, turn, look)?.encode(format),
     }
 }
 
@@ -101,7 +102,7 @@ mod tests {
             decoder.push(Some(&packet), &mut take).unwrap();
         }
         decoder.push(None, &mut take).unwrap();
-        Raster::of(&frames[0], 0, &Look::default()).unwrap()
+        Raster::of(&frames[0], Turn::NONE, &Look::default()).unwrap()
     }
 
     fn near(picture: &Raster, want: [u8; 3], tolerance: u8, what: &str) {
@@ -125,11 +126,11 @@ mod tests {
             }
             for size in [(64, 48), (63, 47)] {
                 let frame = flat(PixelFormat::YUV420P, size, [80, 112, 198], 1);
-                let picture = read(encode(&frame, 0, format).unwrap());
+                let picture = read(encode(&frame, Turn::NONE, format).unwrap());
                 assert_eq!((picture.width, picture.height), size, "{format:?}");
                 near(&picture, [200, 40, 40], 3, &format!("{format:?}"));
                 let look = Look { width: Some(32), ..Look::default() };
-                let small = read(draw(&frame, 90, &look, format).unwrap());
+                let small = read(draw(&frame, Turn::new(90, true), &look, format).unwrap());
                 assert_eq!(small.width, 32, "{format:?}");
                 near(&small, [200, 40, 40], 3, &format!("{format:?}, scaled and turned"));
             }
@@ -144,11 +145,11 @@ mod tests {
             bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at * 7 % 200 + 20) as u8);
         }
         let frame = frame.freeze();
-        for rotation in [0, 90, 180, 270] {
-            let whole = Raster::of(&frame, rotation, &Look::default()).unwrap();
+        for turn in (1..=8).map(Turn::of_orientation) {
+            let whole = Raster::of(&frame, turn, &Look::default()).unwrap();
             let crop = Some(Crop { x: 5, y: 8, width: 20, height: 11 });
-            let part = Raster::of(&frame, rotation, &Look { crop, ..Look::default() }).unwrap();
-            assert_eq!(part, whole.window(5, 8, 20, 11), "{rotation}");
+            let part = Raster::of(&frame, turn, &Look { crop, ..Look::default() }).unwrap();
+            assert_eq!(part, whole.window(5, 8, 20, 11), "{turn:?}");
         }
     }
 

@@ -4,6 +4,7 @@ use super::shape::{Look, Region, Shape, Stored};
 use super::{convert, fault};
 use crate::base::{Error, Kind, Result};
 use crate::media::ffi::Frame;
+use crate::media::turn::Turn;
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::ImageReader;
@@ -22,18 +23,18 @@ pub struct Raster {
 const FILTER: ResizeAlg = ResizeAlg::Convolution(FilterType::Lanczos3);
 
 impl Stored {
-    pub fn of(frame: &Frame, rotation: u32) -> Self {
-        Self { width: frame.width(), height: frame.height(), aspect: frame.sample_aspect(), rotation }
+    pub fn of(frame: &Frame, turn: Turn) -> Self {
+        Self { width: frame.width(), height: frame.height(), aspect: frame.sample_aspect(), turn }
     }
 }
 
 impl Raster {
-    /// A decoded picture, turned upright by `rotation` degrees clockwise, as `look` has it.
+    /// A decoded picture, turned upright by `turn`, as `look` has it.
     ///
     /// # Errors
     /// As [`Shape::new`].
-    pub fn of(frame: &Frame, rotation: u32, look: &Look) -> Result<Self> {
-        let shape = Shape::new(&Stored::of(frame, rotation), look)?;
+    pub fn of(frame: &Frame, turn: Turn, look: &Look) -> Result<Self> {
+        let shape = Shape::new(&Stored::of(frame, turn), look)?;
         let pixels = convert::to_rgb(frame)?;
         let stored = Self { width: frame.width(), height: frame.height(), channels: 3, pixels };
         stored.shaped(&shape)
@@ -45,7 +46,8 @@ impl Raster {
             Some((left, top)) => self.cut(left, top, shape.width, shape.height),
             None => self.scaled(Some(shape.region), shape.width, shape.height)?,
         };
-        Ok(part.turned(shape.turns))
+        let turned = part.turned(shape.turn.quarters());
+        Ok(if shape.turn.mirrored { turned.mirrored() } else { turned })
     }
 
     /// A picture of nothing, transparent.

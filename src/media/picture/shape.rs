@@ -1,6 +1,7 @@
 //! From a stored picture to the one that is wanted: which part of it, how large, which way up. Pure arithmetic.
 
 use crate::base::{Error, Kind, Result};
+use crate::media::turn::Turn;
 
 /// The longest side of a picture that is written, in pixels. A stream may claim any sample aspect.
 pub const MAX_SIDE: u32 = 16_384;
@@ -56,8 +57,8 @@ pub struct Stored {
     pub height: usize,
     /// Width of a sample over its height.
     pub aspect: (u32, u32),
-    /// Degrees clockwise it must be turned to be seen upright.
-    pub rotation: u32,
+    /// How it must be turned to be seen upright.
+    pub turn: Turn,
 }
 
 /// A rectangle with fractions, in samples of the stored picture.
@@ -76,8 +77,7 @@ pub struct Shape {
     /// Before it is turned.
     pub width: usize,
     pub height: usize,
-    /// Quarter turns clockwise, 0 to 3.
-    pub turns: u32,
+    pub turn: Turn,
 }
 
 impl Stored {
@@ -98,17 +98,13 @@ impl Stored {
         Ok((side(width)?, side(height)?))
     }
 
-    fn turns(&self) -> u32 {
-        self.rotation / 90 % 4
-    }
-
     /// The size it is seen at: upright, with square pixels.
     ///
     /// # Errors
     /// `picture-size` where it has none, or one past [`MAX_SIDE`].
     pub fn upright(&self) -> Result<(u32, u32)> {
         let (width, height) = self.square()?;
-        Ok(if self.turns() % 2 == 1 { (height, width) } else { (width, height) })
+        Ok(if self.turn.quarters() % 2 == 1 { (height, width) } else { (width, height) })
     }
 }
 
@@ -170,15 +166,17 @@ impl Shape {
             height: crop.height.into(),
         };
         let (part, (to_width, to_height)) = fitted(area, look);
-        let turns = stored.turns();
+        let turns = stored.turn.quarters();
+        let part_left =
+            if stored.turn.mirrored { f64::from(width) - part.left - part.width } else { part.left };
         let (square_width, square_height) = stored.square()?;
         let (all_width, all_height) = (f64::from(square_width), f64::from(square_height));
         // Where the part lies before the picture is turned upright.
         let (left, top) = match turns {
-            0 => (part.left, part.top),
-            1 => (part.top, all_height - part.left - part.width),
-            2 => (all_width - part.left - part.width, all_height - part.top - part.height),
-            _ => (all_width - part.top - part.height, part.left),
+            0 => (part_left, part.top),
+            1 => (part.top, all_height - part_left - part.width),
+            2 => (all_width - part_left - part.width, all_height - part.top - part.height),
+            _ => (all_width - part.top - part.height, part_left),
         };
         let sideways = turns % 2 == 1;
         let swap = |pair: (f64, f64)| if sideways { (pair.1, pair.0) } else { pair };
@@ -194,7 +192,7 @@ impl Shape {
             },
             width: to_width as usize,
             height: to_height as usize,
-            turns,
+            turn: stored.turn,
         })
     }
 
@@ -209,7 +207,7 @@ impl Shape {
 
     /// Whether the stored picture is what is wanted, as it is.
     pub fn is_stored(&self, stored: &Stored) -> bool {
-        self.turns == 0
+        self.turn.is_none()
             && self.copied() == Some((0, 0))
             && (self.width, self.height) == (stored.width, stored.height)
     }
@@ -220,7 +218,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const HD: Stored = Stored { width: 1280, height: 720, aspect: (1, 1), rotation: 0 };
+    const HD: Stored = Stored { width: 1280, height: 720, aspect: (1, 1), turn: Turn::NONE };
 
     fn look(width: u32, height: u32, fit: Fit) -> Look {
         let side = |it: u32| Some(it).filter(|it| *it > 0);
@@ -229,7 +227,7 @@ mod tests {
 
     fn size(stored: &Stored, look: &Look) -> (usize, usize) {
         let shape = Shape::new(stored, look).unwrap();
-        if shape.turns % 2 == 1 { (shape.height, shape.width) } else { (shape.width, shape.height) }
+        if shape.turn.quarters() % 2 == 1 { (shape.height, shape.width) } else { (shape.width, shape.height) }
     }
 
     #[test]
@@ -263,13 +261,13 @@ mod tests {
 
     #[test]
     fn pixels_become_square_and_upright() {
-        let pal = Stored { width: 720, height: 576, aspect: (16, 15), rotation: 0 };
+        let pal = Stored { width: 720, height: 576, aspect: (16, 15), turn: Turn::NONE };
         assert_eq!(pal.upright().unwrap(), (768, 576));
-        let tall = Stored { width: 720, height: 480, aspect: (8, 9), rotation: 90 };
+        let tall = Stored { width: 720, height: 480, aspect: (8, 9), turn: Turn::new(90, false) };
         assert_eq!(tall.upright().unwrap(), (540, 720));
         assert_eq!(size(&tall, &look(270, 0, Fit::Contain)), (270, 360));
         for (width, height, aspect) in [(0, 10, (1, 1)), (10, 10, (20_000, 1)), (10, 10, (1, 20_000))] {
-            let stored = Stored { width, height, aspect, rotation: 0 };
+            let stored = Stored { width, height, aspect, turn: Turn::NONE };
             assert_eq!(stored.upright().unwrap_err().code, "picture-size");
         }
     }
@@ -284,7 +282,11 @@ mod tests {
             (180, 1280.0 - 10.0 - 30.0, 720.0 - 20.0 - 40.0),
             (270, 1280.0 - 20.0 - 40.0, 10.0),
         ] {
-            let shape = Shape::new(&Stored { rotation, ..HD }, &Look { crop, ..Look::default() }).unwrap();
+            let shape = Shape::new(
+                &Stored { turn: Turn::new(rotation, false), ..HD },
+                &Look { crop, ..Look::default() },
+            )
+            .unwrap();
             assert_eq!((shape.region.left, shape.region.top), (left, top), "{rotation}");
             let sides = if rotation % 180 == 0 { (30, 40) } else { (40, 30) };
             assert_eq!((shape.width, shape.height), sides);
@@ -306,7 +308,7 @@ mod tests {
             sides in (0u32..4000, 0u32..4000), fit in 0usize..4, crop in (0u32..4000, 0u32..4000, 0u32..4000, 0u32..4000),
             cropped: bool,
         ) {
-            let stored = Stored { width, height, aspect, rotation: quarter * 90 };
+            let stored = Stored { width, height, aspect, turn: Turn::new(quarter * 90, false) };
             let crop = Crop { x: crop.0, y: crop.1, width: crop.2, height: crop.3 };
             let look = Look { crop: cropped.then_some(crop), ..look(sides.0, sides.1, Fit::ALL[fit].1) };
             if let Ok(shape) = Shape::new(&stored, &look) {

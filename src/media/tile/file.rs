@@ -6,6 +6,7 @@ use crate::media::Clip;
 use crate::media::ffi::{Decoder, Frame};
 use crate::media::picture::Stored;
 use crate::media::source::{ClipReader, Want, open_probed};
+use crate::media::turn::Turn;
 use std::path::Path;
 
 /// What a pass found out beside the keyframes.
@@ -20,8 +21,8 @@ pub struct Walk {
 /// Pictures a pass remembers: six days at 30 a second, 256 MB.
 const MAX_PICTURES: usize = 1 << 24;
 
-/// Takes a keyframe: how many degrees clockwise it is to be turned, and when it begins.
-pub type TakeKeyframe<'a> = dyn FnMut(&Frame, u32, i64) -> Result<()> + 'a;
+/// Takes a keyframe: how it is to be turned, and when it begins.
+pub type TakeKeyframe<'a> = dyn FnMut(&Frame, Turn, i64) -> Result<()> + 'a;
 
 /// Decodes the keyframes of a file that are at least `apart` microseconds from the one taken before, each by itself. One
 /// that cannot be decoded is passed over.
@@ -69,7 +70,7 @@ pub fn keyframes(path: &Path, apart: i64, token: &Token, take: &mut TakeKeyframe
         if let Some(mut frame) = found {
             video.sample_aspect.into_iter().for_each(|it| frame.set_sample_aspect(it));
             last = Some(at);
-            take(&frame, frame.rotation().unwrap_or(video.rotation), at)?;
+            take(&frame, frame.turn().unwrap_or(video.turn), at)?;
         }
     }
     walk.pictures.sort_unstable();
@@ -83,8 +84,8 @@ pub fn keyframes(path: &Path, apart: i64, token: &Token, take: &mut TakeKeyframe
 ///
 /// # Errors
 /// `picture-size` where it has none.
-pub fn height_of(frame: &Frame, rotation: u32, width: u32) -> Result<u32> {
-    let (across, down) = Stored::of(frame, rotation).upright()?;
+pub fn height_of(frame: &Frame, turn: Turn, width: u32) -> Result<u32> {
+    let (across, down) = Stored::of(frame, turn).upright()?;
     Ok((f64::from(width) * f64::from(down) / f64::from(across)).round() as u32)
 }
 

@@ -7,6 +7,7 @@ use crate::media::cut::{codec_id, with_sets};
 use crate::media::ffi::{Decoder, Frame, Packet};
 use crate::media::index::{ElementaryReader, FrameIndex, UnitClass, VideoTrack};
 use crate::media::picture::{Look, PictureFormat, Raster};
+use crate::media::turn::Turn;
 use std::ops::Range;
 
 /// The pictures of `track` that can be decoded alone, in decoding order. None where there are only points from which a
@@ -68,7 +69,7 @@ pub fn of_keyframes(
             frame => frame?,
         };
         let when = TimeBase::MPEG.micros(track.units[at].pts - first);
-        tiles.extend(frame.map(|it| of_picture(&it, it.rotation().unwrap_or(0), when, size)).transpose()?);
+        tiles.extend(frame.map(|it| of_picture(&it, it.turn().unwrap_or_default(), when, size)).transpose()?);
     }
     Ok(Tiles(tiles))
 }
@@ -104,9 +105,9 @@ fn decode(
 }
 
 /// A tile of a decoded picture, upright, with square pixels, as large as fits into `size`.
-pub fn of_picture(frame: &Frame, rotation: u32, at: i64, (width, height): (u32, u32)) -> Result<Tile> {
+pub fn of_picture(frame: &Frame, turn: Turn, at: i64, (width, height): (u32, u32)) -> Result<Tile> {
     let look = Look { width: Some(width), height: Some(height), ..Look::default() };
-    let picture = Raster::of(frame, rotation, &look)?;
+    let picture = Raster::of(frame, turn, &look)?;
     let side = |it: usize| u16::try_from(it).map_err(|_| Error::internal("a tile is too large"));
     let (width, height) = (side(picture.width)?, side(picture.height)?);
     Ok(Tile { at, width, height, jpeg: picture.encode(PictureFormat::Jpeg(KEPT_QUALITY))? })

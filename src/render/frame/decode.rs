@@ -7,6 +7,7 @@ use crate::base::{Error, Kind, Result, Token};
 use crate::media::frame::{self, Still};
 use crate::media::gop::{Coded, GopDecoder, Run, is_plain};
 use crate::media::index::{ElementaryReader, UnitClass, VideoTrack};
+use crate::media::turn::Turn;
 use crate::render::index::SegmentIndex;
 use crate::render::{Parts, clips};
 use std::collections::VecDeque;
@@ -143,7 +144,7 @@ impl Parts {
         let at = found.facts.map_or(found.at, |it| it.time);
         let picture = frame::extract(before.as_ref(), &clip, at, token)?;
         self.metrics.media_decoded.with_label_values(&["frame"]).inc_by(picture.decoded as u64);
-        let still = Arc::new(Still { frame: picture.frame, rotation: picture.rotation });
+        let still = Arc::new(Still { frame: picture.frame, turn: picture.turn });
         if let Some(place) = &found.place {
             self.pictures.keep_decoded((found.id, place.unit), Arc::clone(&still));
         }
@@ -191,7 +192,7 @@ impl Parts {
                 reader.read(coded.extent(), &mut bytes)?;
                 let Some(frame) = decoder.feed(position, track, coded, bytes)? else { continue };
                 self.metrics.media_decoded.with_label_values(&["frame"]).inc();
-                let (key, still) = ((stretch.id, unit(position)), Still { frame, rotation: 0 });
+                let (key, still) = ((stretch.id, unit(position)), Still { frame, turn: Turn::NONE });
                 // Where intra blocks wander, pictures beside the wanted one may be right from an earlier beginning only.
                 let right = || {
                     let start = track.decode_start(unit(position));

@@ -101,7 +101,7 @@ impl Render {
         }
         let render = self.clone();
         self.with_picture(source.found.clone(), move |still| {
-            let bytes = draw(&still.frame, still.rotation, &source.wish.look, source.format)?;
+            let bytes = draw(&still.frame, still.turn, &source.wish.look, source.format)?;
             render.metrics.media_encoded.with_label_values(&["frame"]).inc();
             let made = Made { bytes: bytes.into(), tag: source.tag(), gzipped: false };
             render.pictures.keep_made(source.tag, made.clone());
@@ -117,7 +117,7 @@ impl Render {
         draw: impl FnOnce(&Raster) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let look = source.wish.look;
-        self.with_picture(source.found, move |still| draw(&Raster::of(&still.frame, still.rotation, &look)?))
+        self.with_picture(source.found, move |still| draw(&Raster::of(&still.frame, still.turn, &look)?))
             .await
     }
 
@@ -212,5 +212,5 @@ pub fn of_file(
     let clip = Clip { path: path.to_owned(), start: Timestamp::from_micros(0), duration: 0, whole: true };
     let picture = extract(None, &clip, wish.at, token)?;
     let format = format.with(wish.quality, defaults);
-    Ok(Made::new(draw(&picture.frame, picture.rotation, &wish.look, format)?))
+    Ok(Made::new(draw(&picture.frame, picture.turn, &wish.look, format)?))
 }

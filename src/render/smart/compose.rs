@@ -6,7 +6,7 @@ use super::program::{Seat, Told, told};
 use super::receipt::{Hole, Receipt, Seen};
 use super::{FIRST_AT, MAX_EDGE_BYTES, Reach, fit};
 use crate::base::{Error, Result, Span, Token};
-use crate::media::cut::edge::{EdgeSettings, RangeMaker};
+use crate::media::cut::edge::{Before, EdgeSettings, RangeMaker};
 use crate::media::cut::filling::{self, Filling, Look, Stretch};
 use crate::media::cut::mix::{self, Side, mix};
 use crate::media::cut::plan::{Joins, MAX_ENCODED, Part, frame_ticks, plan, plan_aligned, plan_with, refuse};
@@ -53,8 +53,8 @@ pub(super) struct Composer<'a> {
     /// Where the output has got to, in ticks of 90 kHz, and where its sound ends, by track.
     at: i64,
     sound_at: Vec<Option<i64>>,
-    /// The last decoding time of a picture made so far.
-    last_dts: Option<i64>,
+    /// What is made so far.
+    before: Before,
     /// The program that the output is told as: that of its first segment.
     told: Option<Told>,
     receipt: Receipt,
@@ -92,7 +92,7 @@ pub(super) fn compose(
         file,
         at: FIRST_AT,
         sound_at: Vec::new(),
-        last_dts: None,
+        before: Before::default(),
         told: None,
         making: Duration::ZERO,
     };
@@ -232,7 +232,7 @@ impl Composer<'_> {
                 at_once: &|most, work| seats.with_idle(most, work),
             };
             let since = Instant::now();
-            let made = maker.make(planned, self.last_dts)?;
+            let made = maker.make(planned, &self.before)?;
             self.making += since.elapsed();
             file.range(indexes, &made.plan)?;
             let mut sounds: BTreeMap<usize, Vec<Sound>> = BTreeMap::new();
@@ -266,7 +266,7 @@ impl Composer<'_> {
             metrics.media_encoded.with_label_values(&["cut"]).inc_by(made.plan.encoded);
             metrics.cut_joins.with_label_values(&["proved"]).inc_by(made.proved);
             metrics.cut_joins.with_label_values(&["refused"]).inc_by(made.refused);
-            self.last_dts = made.last_dts;
+            self.before = made.after;
             made.plan
         } else {
             planned(&Joins { opens_output: self.at == FIRST_AT, ..Joins::default() })?
@@ -319,7 +319,10 @@ impl Composer<'_> {
             let samples = mix(&name, &sides[0], &sides[1], &self.sound_at, &self.settings, self.token)?;
             let Seat { program, pids, .. } = told(&mut self.told, &left_open, left_plan.first.source)?;
             let pictures = samples.iter().filter(|it| it.track == 0);
-            self.last_dts = pictures.map(|it| it.dts).max().or(self.last_dts);
+            let count = pictures.clone().count();
+            if let Some(last_dts) = pictures.map(|it| it.dts).max() {
+                self.before = Before::encoded(last_dts, count);
+            }
             file.made(Made { samples, program, pids })?;
             self.making += since.elapsed();
             self.render.metrics.media_encoded.with_label_values(&["cut"]).inc_by(left.pictures);
@@ -370,7 +373,8 @@ impl Composer<'_> {
             let wanted = (look, gap.pictures);
             let filling = Filling::new(&sources, place, wanted, &opened, &self.settings, self.token)?;
             let Seat { program, pids, .. } = told(&mut self.told, &opened, place.source)?;
-            self.last_dts = Some(filling.last_dts(&stretch));
+            let last_group = (gap.pictures - 1) % group.max(1) + 1;
+            self.before = Before::encoded(filling.last_dts(&stretch), last_group as usize);
             file.fill(Arc::new(Fill { filling, stretch, program, pids }))?;
             self.making += since.elapsed();
         }

@@ -41,12 +41,12 @@ impl Pictures {
     /// Reads the file once. Pictures nearer to each other than half of `interval` are of no use.
     fn read(path: &Path, width: u32, height: Option<u32>, interval: i64, token: &Token) -> Result<Self> {
         let (mut tiles, mut own) = (Vec::new(), height);
-        let walk = keyframes(path, APART.max(interval / 2), token, &mut |frame, rotation, at| {
+        let walk = keyframes(path, APART.max(interval / 2), token, &mut |frame, turn, at| {
             let height = match own {
                 Some(height) => height,
-                None => *own.insert(height_of(frame, rotation, width)?.clamp(16, 1024)),
+                None => *own.insert(height_of(frame, turn, width)?.clamp(16, 1024)),
             };
-            tiles.push(of_picture(frame, rotation, at, (width, height))?);
+            tiles.push(of_picture(frame, turn, at, (width, height))?);
             Ok(())
         })?;
         let start = Timestamp::from_micros(0);

@@ -80,7 +80,7 @@ impl Parts {
         let picture = extract(before.as_ref(), &clip, segment.start(), token)?;
         self.metrics.media_decoded.with_label_values(&["tile"]).inc_by(picture.decoded as u64);
         let at = picture.start - segment.start();
-        Ok(Tiles(vec![of_picture(&picture.frame, picture.rotation, at, size)?]))
+        Ok(Tiles(vec![of_picture(&picture.frame, picture.turn, at, size)?]))
     }
 }
 

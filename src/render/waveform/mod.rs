@@ -323,7 +323,7 @@ impl Cold {
         let mut sounds = Sounds::new(render, &self.source.segments);
         for at in &self.tasks[task] {
             token.check()?;
-            match sounds.peaks(*at, self.part, token) {
+            match sounds.make(*at, self.part, token) {
                 // Gone since it was listed: a hole.
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => return Err(error),

@@ -2,6 +2,7 @@
 
 mod coder;
 mod mend;
+mod order;
 mod prove;
 mod range;
 #[cfg(test)]
@@ -9,7 +10,7 @@ mod tests;
 mod units;
 
 pub(super) use coder::EdgeCoder;
-pub use range::{MadeRange, RangeMaker};
+pub use range::{Before, MadeRange, RangeMaker};
 pub use units::with_sets;
 
 use super::plan::{Piece, Place, RangePlan, Source, frame_ticks};
@@ -64,6 +65,8 @@ pub struct EdgeMaker<'a> {
     pub token: &'a Token,
     /// A join that gives the right pictures does, although a strict decoder finds fault with it.
     pub lenient: bool,
+    /// What comes before the range.
+    pub before: &'a Before,
 }
 
 /// A made part of a cut.
@@ -97,6 +100,9 @@ impl EdgeMaker<'_> {
             match &self.plan.pieces[number] {
                 Piece::Copy { source, units } => {
                     let key = Place { source: *source, unit: units.start };
+                    if self.repeats_order(number)? {
+                        return Ok(Edge { refused: Some((key, Proof::Fails)), ..Edge::default() });
+                    }
                     let doubtful = self.plan.doubtful.contains(&key);
                     let lead = encoded.take().filter(|_| doubtful).unwrap_or(from)..from;
                     if doubtful {
@@ -190,6 +196,14 @@ impl EdgeMaker<'_> {
         Some(Place { source, unit: end.checked_sub(1)? })
     }
 
+    /// Whether copied piece `number`, which begins at `first`, goes on where the piece before it ends.
+    fn goes_on(&self, number: usize, first: Place) -> bool {
+        self.place_before(number).is_some_and(|before| {
+            before == Place { source: first.source, unit: first.unit.wrapping_sub(1) }
+                || first.unit == 0 && before.source + 1 == first.source && self.sources[first.source].joined
+        })
+    }
+
     /// Units between copied piece `number` and the next, which are left out of the same source.
     fn left_out(&self, number: usize) -> Range<usize> {
         match (&self.plan.pieces[number], self.plan.pieces.get(number + 1)) {
@@ -221,11 +235,7 @@ impl EdgeMaker<'_> {
     ) -> Result<()> {
         let track = track(&self.sources[source])?;
         let shift = self.plan.shifts[source];
-        let before = self.place_before(number);
-        let goes_on = before.is_some_and(|before| {
-            before == Place { source, unit: range.start.wrapping_sub(1) }
-                || range.start == 0 && before.source + 1 == source && self.sources[source].joined
-        });
+        let goes_on = self.goes_on(number, Place { source, unit: range.start });
         let from = samples.len();
         for at in range.clone() {
             let unit = &track.units[at];
@@ -274,13 +284,7 @@ impl EdgeMaker<'_> {
         let its_track = track(source)?;
         let mut from = from;
         let (mut tries, begin) = (0, samples.len());
-        let again = match self.order_after(number)? {
-            Some(order) => match second_start(frames.len(), order) {
-                Some(again) => again,
-                None => return Ok(false),
-            },
-            None => 0,
-        };
+        let Some(again) = self.second_start(number, frames.len())? else { return Ok(false) };
         let coder = loop {
             let mut coder = EdgeCoder::like(self.settings, its_track, first.unit);
             coder.start_again(again);
@@ -320,19 +324,6 @@ impl EdgeMaker<'_> {
         Ok(true)
     }
 
-    /// The picture order count that the copied piece after piece `number` begins with, where that breaks off from its
-    /// sequence: HEVC's without an IDR picture.
-    fn order_after(&self, number: usize) -> Result<Option<usize>> {
-        let Some(Piece::Copy { source, units }) = self.plan.pieces.get(number + 1) else { return Ok(None) };
-        let track = track(&self.sources[*source])?;
-        let Some(unit) = track.units.get(units.start) else { return Ok(None) };
-        if track.codec != VideoCodec::Hevc || !matches!(unit.class, UnitClass::Cra | UnitClass::Bla) {
-            return Ok(None);
-        }
-        let bytes = self.elementary.picture(Place { source: *source, unit: units.start })?;
-        Ok(units::hevc_order(track, unit.parameter_set, &bytes).map(|it| it as usize))
-    }
-
     fn footage(&self) -> Footage<'_> {
         Footage {
             sources: self.sources,
@@ -362,20 +353,6 @@ impl EdgeMaker<'_> {
         }
         Ok(None)
     }
-}
-
-/// Pictures that a decoder may still hold, more than any does of ours.
-const HELD: usize = 8;
-
-/// Which of `count` pictures encoded before a broken link is another IDR picture; 0, the first one, where no other is
-/// wanted. Order counts may repeat behind a broken link, whose own is `order` (H.265 §8.3.1), but FFmpeg from 7.1 on throws
-/// a picture away whose count one of those it holds has. `None` where that cannot be avoided.
-fn second_start(count: usize, order: usize) -> Option<usize> {
-    // They count from 0, in steps of 1.
-    if order >= count || order + HELD < count {
-        return Some(0);
-    }
-    (order > 0).then(|| count - order.min(count - 1))
 }
 
 fn first_source(piece: &Piece) -> usize {

@@ -15,6 +15,15 @@ const TRIES: usize = 4;
 /// references by name in a way that is not followed (fields, long-term references; see `mend.rs`) do so at every keyframe.
 const COMPLAINTS: usize = 2;
 
+/// What comes before a range in the output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Before {
+    /// The last decoding time of a picture; `None` where nothing comes before.
+    pub last_dts: Option<i64>,
+    /// Of HEVC, the order counts of pictures that a decoder may still hold; see `order.rs`.
+    pub orders: Vec<u32>,
+}
+
 /// A range with its parts made.
 #[derive(Debug)]
 pub struct MadeRange {
@@ -24,8 +33,8 @@ pub struct MadeRange {
     /// Joins proved by decoding, and those that did not hold and were planned anew.
     pub proved: u64,
     pub refused: u64,
-    /// The last decoding time of a picture.
-    pub last_dts: Option<i64>,
+    /// What comes before the range after it.
+    pub after: Before,
 }
 
 /// What a range is made from.
@@ -47,40 +56,44 @@ struct Job {
 }
 
 impl RangeMaker<'_> {
-    /// Makes what `plan` plans with what is known of joins so far. `after` is the last decoding time of a picture before
-    /// the range in the output; none opens it.
+    /// Makes what `plan` plans with what is known of joins so far, behind `before`.
     ///
     /// # Errors
     /// Those of `plan`; `damaged-media` when a picture cannot be read or decoded.
-    pub fn make(&self, plan: impl Fn(&Joins) -> Result<RangePlan>, after: Option<i64>) -> Result<MadeRange> {
-        let mut joins = Joins { opens_output: after.is_none(), ..Joins::default() };
+    pub fn make(&self, plan: impl Fn(&Joins) -> Result<RangePlan>, before: &Before) -> Result<MadeRange> {
+        let mut joins = Joins { opens_output: before.last_dts.is_none(), ..Joins::default() };
         let mut refused = 0;
         let mut complaints = Vec::new();
         loop {
             let plan = plan(&joins)?;
             let Self { sources, elementary, settings, token, .. } = *self;
             let lenient = joins.only.is_some();
-            let maker = EdgeMaker { plan: &plan, sources, elementary, settings, token, lenient };
-            let mut made =
-                MadeRange { plan: plan.clone(), parts: Vec::new(), proved: 0, refused, last_dts: after };
+            let maker = EdgeMaker { plan: &plan, sources, elementary, settings, token, lenient, before };
+            let mut made = MadeRange {
+                plan: plan.clone(),
+                parts: Vec::new(),
+                proved: 0,
+                refused,
+                after: before.clone(),
+            };
             let mut failed = None;
             let parts = plan.parts();
-            let mut edges = self.make_at_once(&maker, &parts, after);
+            let mut edges = self.make_at_once(&maker, &parts, before.last_dts);
             for (part, edge) in parts.into_iter().zip(&mut edges) {
                 let samples = match &part {
                     Part::Whole { source } => {
-                        made.last_dts = self.last_dts(&plan, *source).or(made.last_dts);
+                        made.after.last_dts = self.last_dts(&plan, *source).or(made.after.last_dts);
                         Vec::new()
                     }
                     Part::Edge { pieces, sources } => {
                         let edge = match edge.take() {
                             Some(edge) => edge?,
-                            None => maker.samples(pieces.clone(), sources.clone(), made.last_dts)?,
+                            None => maker.samples(pieces.clone(), sources.clone(), made.after.last_dts)?,
                         };
                         failed = edge.refused;
                         made.proved += edge.proved;
                         let pictures = edge.samples.iter().filter(|it| it.track == 0);
-                        made.last_dts = pictures.map(|it| it.dts).max().or(made.last_dts);
+                        made.after.last_dts = pictures.map(|it| it.dts).max().or(made.after.last_dts);
                         edge.samples
                     }
                 };
@@ -89,7 +102,10 @@ impl RangeMaker<'_> {
                 }
                 made.parts.push((part, samples));
             }
-            let Some((place, proof)) = failed else { return Ok(made) };
+            let Some((place, proof)) = failed else {
+                made.after.orders = maker.held(plan.pieces.len())?;
+                return Ok(made);
+            };
             refused += 1;
             joins.barred.insert(place);
             if proof == Proof::Complains {

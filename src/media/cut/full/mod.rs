@@ -171,8 +171,8 @@ impl<'a> Sequence<'a> {
     fn first_look(&mut self) -> Result<(Option<Shots<'a>>, Look)> {
         for number in 0..self.cut.ranges.len() {
             let mut shots = self.open(number)?;
-            if let Some((frame, clock, rotation)) = shots.first(&mut self.join)? {
-                self.output.prepare(frame, clock, rotation)?;
+            if let Some((frame, clock, turn)) = shots.first(&mut self.join)? {
+                self.output.prepare(frame, clock, turn)?;
                 let fit = self.output.picture_format().ok_or_else(|| Error::internal("no output"))?;
                 let look = Look::new(clock, fit, frame)?;
                 return Ok((Some(shots), look));

@@ -10,6 +10,7 @@ use crate::media::ffi::{
     AudioSettings, Encoder, Frame, MemoryWriter, Muxer, Packet, PixelFormat, VideoSettings,
 };
 use crate::media::sound::SoundFormat;
+use crate::media::turn::Turn;
 use bytes::Bytes;
 
 /// Output time of the first picture in MPEG-TS, in seconds: sound starts a packet of priming before it, and a decoder's buffer
@@ -84,8 +85,8 @@ impl<'a> Output<'a> {
         self.sound.map(|it| if opus { SoundFormat { rate: OPUS_RATE, ..it } } else { it })
     }
 
-    /// Sets everything up for pictures like `first`, to be turned by `rotation` degrees clockwise.
-    pub fn prepare(&mut self, first: &Frame, clock: Clock, rotation: u32) -> Result<()> {
+    /// Sets everything up for pictures like `first`, to be turned as `turn` has it.
+    pub fn prepare(&mut self, first: &Frame, clock: Clock, turn: Turn) -> Result<()> {
         let container = self.options.container;
         let settings = match container {
             Container::WebM => self.vp9_settings(first, clock),
@@ -120,7 +121,7 @@ impl<'a> Output<'a> {
         };
         let mut muxer = Muxer::new(name, self.bytes.writer())?;
         let pictures = muxer.add(&video)?;
-        muxer.set_rotation(pictures, rotation)?;
+        muxer.set_turn(pictures, turn)?;
         if let Some(audio) = &audio {
             muxer.add(audio)?;
         }

@@ -9,6 +9,7 @@ use crate::media::cut::{CutSource, Holes};
 use crate::media::ffi::{Decoder, Frame, FrameMut, Packet, PixelFormat, Scaler, Skip};
 use crate::media::sound::SoundDecoder;
 use crate::media::source::Want;
+use crate::media::turn::Turn;
 use std::collections::{BTreeMap, VecDeque};
 
 /// One picture of a range.
@@ -115,13 +116,13 @@ impl<'a> Shots<'a> {
         std::mem::take(&mut self.decoded)
     }
 
-    /// The first picture as it was decoded, with the range's clock and the degrees it is to be turned clockwise; `None`
-    /// where the range has none.
-    pub fn first(&mut self, join: &mut SoundJoin) -> Result<Option<(&Frame, Clock, u32)>> {
+    /// The first picture as it was decoded, with the range's clock and how it is to be turned; `None` where the range has
+    /// none.
+    pub fn first(&mut self, join: &mut SoundJoin) -> Result<Option<(&Frame, Clock, Turn)>> {
         while self.ready.is_empty() && self.step(join)? {}
         let first = self.ready.front().zip(self.packets.clock());
-        let rotation = self.packets.clip().map_or(0, |(_, video)| video.rotation);
-        Ok(first.map(|((frame, _), clock)| (frame, clock, rotation)))
+        let turn = self.packets.clip().map_or(Turn::NONE, |(_, video)| video.turn);
+        Ok(first.map(|((frame, _), clock)| (frame, clock, turn)))
     }
 
     /// The next picture, `None` at the end of the range.
