@@ -14,11 +14,13 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::io::{Error, ErrorKind, Result};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use xxhash_rust::xxh3::xxh3_128;
 
 /// Bytes read at once while the table is built over small records, and over large ones, whose bytes are passed
 /// over.
@@ -32,7 +34,7 @@ const AHEAD_MANY: usize = 4 * 1024 * 1024;
 /// Entries asked for together that lie closer than this, in bytes, are read together: less than a page.
 const GAP: u64 = 4096;
 
-/// What a table's row weighs beside its name and its bytes.
+/// What a table's row weighs beside its bytes.
 const ROW_WEIGHT: u64 = 128;
 const PACK_WEIGHT: u64 = 512;
 
@@ -57,8 +59,34 @@ struct State {
     end: u64,
     /// Bytes of records that a later one took the place of.
     dead: u64,
-    table: HashMap<Box<str>, Row>,
+    table: HashMap<Name, Row, BuildHasherDefault<Named>>,
     weight: u64,
+}
+
+/// A record's name, in as many bits as no two names share: to compare the names themselves would take one more look at
+/// memory for each of ten thousand segments.
+type Name = u128;
+
+fn name(text: &str) -> Name {
+    xxh3_128(text.as_bytes())
+}
+
+/// What is looked up is a hash already.
+#[derive(Default)]
+struct Named(u64);
+
+impl Hasher for Named {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u128(&mut self, name: u128) {
+        self.0 = name as u64;
+    }
 }
 
 struct Row {
@@ -115,7 +143,7 @@ impl Pack {
     /// The bytes held in memory, without asking the disk.
     pub(super) fn held(&self, wanted: Wanted<'_>) -> Option<Bytes> {
         let state = self.state.lock();
-        state.table.get(wanted.name).filter(|row| row.stamp == wanted.stamp)?.bytes.clone()
+        state.table.get(&name(wanted.name)).filter(|row| row.stamp == wanted.stamp)?.bytes.clone()
     }
 
     /// Finds `wanted`, in memory or in the file at `path`. What was read is held from now on if `hold`.
@@ -134,7 +162,7 @@ impl Pack {
         {
             let state = self.state.lock();
             for (index, one) in wanted.iter().enumerate() {
-                let row = state.table.get(one.name).filter(|row| row.stamp == one.stamp);
+                let row = state.table.get(&name(one.name)).filter(|row| row.stamp == one.stamp);
                 found.bytes[index] = row.and_then(|row| row.bytes.clone());
                 match found.bytes[index] {
                     Some(_) => found.from_memory += 1,
@@ -176,7 +204,7 @@ impl Pack {
             state.detach(Some(identity), head_len);
         }
         let known = |state: &State, index: usize| {
-            let row = state.table.get(wanted[index].name)?;
+            let row = state.table.get(&name(wanted[index].name))?;
             row.place.filter(|_| row.stamp == wanted[index].stamp).map(|place| (index, place))
         };
         if len > state.end && missing.iter().any(|index| known(&state, *index).is_none()) {
@@ -254,7 +282,7 @@ impl Pack {
         let mut fresh = Vec::with_capacity(records.len());
         for ((wanted, bytes), crc) in records.iter().zip(crcs) {
             // It may be there already, by another process; or only look so, being damaged.
-            let row = state.table.get(wanted.name).filter(|row| row.stamp == wanted.stamp);
+            let row = state.table.get(&name(wanted.name)).filter(|row| row.stamp == wanted.stamp);
             let place =
                 row.and_then(|row| row.place).filter(|place| (place.len, place.crc) == (len_of(bytes), crc));
             if let (Some(place), Some(identity)) = (place, state.identity)
@@ -334,10 +362,10 @@ impl State {
     /// The file is another one, or none. Bytes in memory are still those of their keys.
     fn detach(&mut self, identity: Option<Identity>, end: u64) {
         (self.identity, self.end, self.dead) = (identity, end, 0);
-        self.table.retain(|name, row| {
+        self.table.retain(|_, row| {
             row.place = None;
             if row.bytes.is_none() {
-                self.weight -= ROW_WEIGHT + name.len() as u64;
+                self.weight -= ROW_WEIGHT;
             }
             row.bytes.is_some()
         });
@@ -346,15 +374,15 @@ impl State {
     fn insert(&mut self, wanted: Wanted<'_>, place: Option<Place>, bytes: Option<Bytes>) {
         let held = |bytes: &Option<Bytes>| bytes.as_ref().map_or(0, |bytes| bytes.len() as u64);
         self.weight += held(&bytes);
-        if let Some(row) = self.table.get_mut(wanted.name) {
+        if let Some(row) = self.table.get_mut(&name(wanted.name)) {
             self.weight -= held(&row.bytes);
             if let Some(old) = row.place.filter(|old| place.is_none_or(|new| new.at != old.at)) {
                 self.dead += old.end() - old.at;
             }
             *row = Row { stamp: wanted.stamp, place, bytes };
         } else {
-            self.weight += ROW_WEIGHT + wanted.name.len() as u64;
-            self.table.insert(wanted.name.into(), Row { stamp: wanted.stamp, place, bytes });
+            self.weight += ROW_WEIGHT;
+            self.table.insert(name(wanted.name), Row { stamp: wanted.stamp, place, bytes });
         }
     }
 
@@ -364,19 +392,21 @@ impl State {
         let mut ahead = ahead;
         while let Some((place, stamp, name)) = read_record_head(reader, identity, self.end, ahead)? {
             ahead = if place.len as usize > LARGE { AHEAD_LARGE } else { ahead.max(AHEAD_SMALL) };
-            let name = String::from_utf8_lossy(&name);
-            self.insert(Wanted { name: &name, stamp }, Some(place), None);
+            let text = String::from_utf8_lossy(&name);
+            self.insert(Wanted { name: &text, stamp }, Some(place), None);
             self.end = place.end();
         }
         Ok(())
     }
 
     /// What reading the record at `place` came to.
-    fn settle(&mut self, identity: Identity, name: &str, place: Place, bytes: Option<&Bytes>) {
+    fn settle(&mut self, identity: Identity, text: &str, place: Place, bytes: Option<&Bytes>) {
         if self.identity != Some(identity) {
             return;
         }
-        let Some(row) = self.table.get_mut(name).filter(|row| row.place == Some(place)) else { return };
+        let Some(row) = self.table.get_mut(&name(text)).filter(|row| row.place == Some(place)) else {
+            return;
+        };
         match bytes {
             Some(bytes) if row.bytes.is_none() => {
                 self.weight += bytes.len() as u64;
@@ -385,9 +415,9 @@ impl State {
             Some(_) => (),
             None if row.bytes.is_some() => row.place = None,
             None => {
-                self.weight -= ROW_WEIGHT + name.len() as u64;
+                self.weight -= ROW_WEIGHT;
                 self.dead += place.end() - place.at;
-                self.table.remove(name);
+                self.table.remove(&name(text));
             }
         }
     }
