@@ -190,21 +190,23 @@ impl Drop for Sounds<'_> {
 }
 
 impl Parts {
-    /// Hands every part that is kept to `take`, and gives the places of the segments whose is not.
+    /// Hands all parts that are kept to `take`, and gives the places of the segments whose are not.
     pub(super) fn kept_peaks(
         &self,
         segments: &[Segment],
         part: Part,
-        mut take: impl FnMut(&View<'_>),
+        take: impl FnOnce(&[View<'_>]),
     ) -> Result<Vec<usize>> {
-        let mut missing = Vec::new();
         let keys = keys(&self.archive, segments, product(part)?)?;
-        for (at, bytes) in self.sidecars.get_many(&keys).into_iter().enumerate() {
+        let kept = self.sidecars.get_many(&keys);
+        let (mut views, mut missing) = (Vec::with_capacity(kept.len()), Vec::new());
+        for (at, bytes) in kept.iter().enumerate() {
             match bytes.as_deref().and_then(|bytes| View::decode(part, bytes)) {
-                Some(view) => take(&view),
+                Some(view) => views.push(view),
                 None => missing.push(at),
             }
         }
+        take(&views);
         Ok(missing)
     }
 }

@@ -21,6 +21,7 @@ use crate::media::waveform::{Drawing, Layers, Look, png, svg};
 use crate::pool::Lane;
 use crate::render::spread::lane_for;
 use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use wish::{Form, MAX_SAMPLES_PER_PIXEL, Quiet, Wish, Zoom};
@@ -28,8 +29,11 @@ use wish::{Form, MAX_SAMPLES_PER_PIXEL, Quiet, Wish, Zoom};
 /// Sound may lie this far from its picture, in the segment before or after: streams are interleaved within a second.
 const MARGIN: i64 = 2 * SECOND;
 
-/// Segments asked of the cache at once, which bounds what is held of them: some four kilobytes each at the finest zoom.
-const KEPT_AT_ONCE: usize = 2048;
+/// Threads that look for what is kept beside the one that was asked.
+const MOST_BESIDE: usize = 3;
+
+/// Segments asked of the cache at once, which bounds what is held of them: some eight kilobytes each at the finest zoom.
+const KEPT_AT_ONCE: usize = 1024;
 
 /// Segments a task decodes, one after the other: some twenty milliseconds, so that other work gets its turn.
 const DECODED_AT_ONCE: usize = 24;
@@ -229,17 +233,57 @@ fn begin(render: &Render, mut source: WaveformSource, token: &Token) -> Result<B
         return finish(&source, &canvas).map(Begun::Done);
     };
     let part = Part::with(level, apart);
-    let mut missing = Vec::new();
-    for (number, segments) in source.segments.chunks(KEPT_AT_ONCE).enumerate() {
-        token.check()?;
-        let not_kept = render.kept_peaks(segments, part, |view| canvas.add(view))?;
-        missing.extend(not_kept.into_iter().map(|at| number * KEPT_AT_ONCE + at));
-    }
+    let missing = add_kept(render, &source.segments, part, &mut canvas, token)?;
     if missing.is_empty() {
         return finish(&source, &canvas).map(Begun::Done);
     }
     let tasks = tasks(&missing);
     Ok(Begun::Cold(Arc::new(Cold { source, part, canvas: Mutex::new(canvas), tasks })))
+}
+
+/// Adds what is kept of the segments, and gives the places of those of which nothing is. Hours are asked for side by side
+/// where seats are idle, from both ends, since those of one hour would wait for each other.
+fn add_kept(
+    render: &Render,
+    segments: &[Segment],
+    part: Part,
+    canvas: &mut Canvas,
+    token: &Token,
+) -> Result<Vec<usize>> {
+    let (mut first, mut pieces) = (0, VecDeque::new());
+    for hour in segments.chunk_by(|a, b| a.hour() == b.hour()) {
+        for piece in hour.chunks(KEPT_AT_ONCE) {
+            pieces.push_back((first, piece));
+            first += piece.len();
+        }
+    }
+    let beside = pieces.len().saturating_sub(1).min(MOST_BESIDE);
+    let (pieces, canvas) = (Mutex::new((pieces, false)), Mutex::new(canvas));
+    let found = Mutex::new(Ok(Vec::new()));
+    let next = || {
+        let (pieces, from_back) = &mut *pieces.lock();
+        *from_back = !*from_back;
+        if *from_back { pieces.pop_front() } else { pieces.pop_back() }
+    };
+    let work = || {
+        while let Some((first, piece)) = next() {
+            let add = |views: &[View<'_>]| {
+                let mut canvas = canvas.lock();
+                views.iter().for_each(|view| canvas.add(view));
+            };
+            let missing = token.check().and_then(|()| render.kept_peaks(piece, part, add));
+            let mut found = found.lock();
+            match (&mut *found, missing) {
+                (Ok(all), Ok(missing)) => all.extend(missing.into_iter().map(|at| first + at)),
+                (Err(_), _) => return,
+                (Ok(_), Err(error)) => *found = Err(error),
+            }
+        }
+    };
+    render.pool.seats(Lane::Interactive).with_idle(beside, &work);
+    let mut missing = found.into_inner()?;
+    missing.sort_unstable();
+    Ok(missing)
 }
 
 /// Places in rows of neighbours, so that a decoder's run-in is at hand.
