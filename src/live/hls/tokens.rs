@@ -3,6 +3,7 @@
 //! Invariant: a token is compared in a time that does not depend on how much of it is right, and is in no log.
 
 use crate::base::{Error, Result};
+use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -34,8 +35,6 @@ impl Scope {
 
 struct Held {
     text: String,
-    /// Its hash by a key that nobody knows: with hundreds of viewers, most of those held need no longer look.
-    word: u64,
     scope: Scope,
     /// Dies then, used or not.
     until: Option<Instant>,
@@ -44,9 +43,16 @@ struct Held {
     own: bool,
 }
 
+impl Held {
+    fn is_alive(&self, idle: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.used) < idle && self.until.is_none_or(|until| now < until)
+    }
+}
+
 /// The tokens of a stream.
 pub struct Tokens {
-    held: Vec<Held>,
+    /// By their hashes, with a key that nobody knows.
+    held: HashMap<u64, Held>,
     keys: RandomState,
     most: usize,
     idle: Duration,
@@ -64,14 +70,12 @@ const BYTES: usize = 32;
 impl Tokens {
     /// At most `most`; each dies when it is not used for `idle`.
     pub fn new(most: usize, idle: Duration) -> Self {
-        Self { held: Vec::new(), keys: RandomState::new(), most, idle }
+        Self { held: HashMap::new(), keys: RandomState::new(), most, idle }
     }
 
     fn clean(&mut self, now: Instant) {
         let idle = self.idle;
-        self.held.retain(|it| {
-            now.saturating_duration_since(it.used) < idle && it.until.is_none_or(|until| now < until)
-        });
+        self.held.retain(|_, it| it.is_alive(idle, now));
     }
 
     /// A new one.
@@ -85,7 +89,7 @@ impl Tokens {
     /// The one that the stream tells of; made where there is none.
     pub fn own(&mut self, now: Instant) -> Result<String> {
         self.clean(now);
-        match self.held.iter().find(|it| it.own) {
+        match self.held.values().find(|it| it.own) {
             Some(it) => Ok(it.text.clone()),
             None => self.add(Scope::All, None, now, true),
         }
@@ -103,29 +107,26 @@ impl Tokens {
         let text: String = bytes.iter().map(|it| format!("{it:02x}")).collect();
         let until = limit.and_then(|it| now.checked_add(it));
         let word = self.keys.hash_one(&text);
-        self.held.push(Held { text: text.clone(), word, scope, until, used: now, own });
+        self.held.insert(word, Held { text: text.clone(), scope, until, used: now, own });
         Ok(text)
     }
 
     /// Whether this opens it; that counts as a use.
     pub fn opens(&mut self, text: &str, what: Scope, now: Instant) -> bool {
-        self.clean(now);
-        let word = self.keys.hash_one(text);
-        let mut open = false;
-        for held in self.held.iter_mut().filter(|it| it.word == word) {
-            if same(&held.text, text) && held.scope.opens(what) {
-                held.used = now;
-                open = true;
-            }
-        }
-        open
+        // Those that died are swept when another one comes: to look at all would take longer than the answer.
+        let idle = self.idle;
+        let held = self.held.get_mut(&self.keys.hash_one(text));
+        let held = held.filter(|it| same(&it.text, text) && it.is_alive(idle, now) && it.scope.opens(what));
+        held.is_some_and(|it| {
+            it.used = now;
+            true
+        })
     }
 
     /// Whether there was one.
     pub fn revoke(&mut self, text: &str) -> bool {
-        let before = self.held.len();
-        self.held.retain(|it| !same(&it.text, text));
-        self.held.len() < before
+        let word = self.keys.hash_one(text);
+        self.held.get(&word).is_some_and(|it| same(&it.text, text)) && self.held.remove(&word).is_some()
     }
 
     /// All of them are void from now on.
