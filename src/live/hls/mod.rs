@@ -5,6 +5,7 @@
 
 mod follow;
 mod pace;
+mod queue;
 mod reload;
 mod segmenter;
 mod tokens;
@@ -23,6 +24,7 @@ use bytes::Bytes;
 use flate2::{Compression, write::GzEncoder};
 use parking_lot::Mutex;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use queue::Queue;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -103,6 +105,7 @@ struct Shared {
     tokens: Mutex<Tokens>,
     viewers: Mutex<Viewers>,
     changed: watch::Sender<u64>,
+    queue: Queue,
     /// When somebody asked last.
     asked: Mutex<Option<Instant>>,
     orientation: AtomicU8,
@@ -127,6 +130,7 @@ impl Shared {
         state.texts = [None, None];
         state.version += 1;
         drop(state);
+        self.queue.turn();
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
@@ -166,6 +170,7 @@ impl Hls {
             options,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
+            queue: Queue::default(),
             asked: Mutex::new(None),
             orientation: AtomicU8::new(1),
             bursty_input: AtomicBool::new(false),
@@ -244,12 +249,13 @@ impl Hls {
         Ok(())
     }
 
-    /// Waits until `look` finds something; no thread waits.
-    async fn wait<T>(&self, mut look: impl FnMut(&mut State) -> Result<Option<T>>) -> Result<T> {
+    /// Waits until `look` finds something, media or what tells of it; no thread waits.
+    async fn wait<T>(&self, media: bool, mut look: impl FnMut(&mut State) -> Result<Option<T>>) -> Result<T> {
         self.ask()?;
         let mut changed = self.0.changed.subscribe();
         let limit = tokio::time::sleep(self.0.options.wait);
         tokio::pin!(limit);
+        let mut queued = None;
         loop {
             {
                 let mut state = self.0.state.lock();
@@ -260,6 +266,11 @@ impl Hls {
                     let detail = format!("Low-latency HLS has no form for {codec} here.");
                     return Err(Error::new(Kind::Unsupported, "unsupported-codec", detail));
                 }
+            }
+            match &mut queued {
+                None if media => queued = Some(self.0.queue.enter()),
+                None => {}
+                Some(place) => place.stay(),
             }
             tokio::select! {
                 _ = changed.changed() => {}
@@ -278,12 +289,16 @@ impl Hls {
 
     /// The master playlist.
     pub async fn master(&self) -> Result<String> {
-        self.wait(|state| Ok(state.window.quality().map(|it| low_latency::master(&it)))).await
+        self.wait(false, |state| Ok(state.window.quality().map(|it| low_latency::master(&it)))).await
     }
 
     /// The media playlist, once it holds what is awaited.
     pub async fn playlist(&self, awaited: Awaited, delta: bool) -> Result<Arc<Text>> {
-        let found = self.wait(|state| Ok(awaited.is_in(&state.window)?.then(|| state.text(delta)))).await;
+        let found =
+            self.wait(false, |state| Ok(awaited.is_in(&state.window)?.then(|| state.text(delta)))).await;
+        if found.is_ok() {
+            self.0.queue.let_pass().await;
+        }
         match found {
             // Keyframes are further apart than a request may wait: parts are better than nothing.
             Err(error) if awaited == Awaited::Any && error.code == LATE => {
@@ -307,12 +322,12 @@ impl Hls {
 
     /// A segment, once it is complete.
     pub async fn segment(&self, number: u64) -> Result<Bytes> {
-        self.wait(|state| settle(state.window.segment(number))).await
+        self.wait(true, |state| settle(state.window.segment(number))).await
     }
 
     /// A part, once it is there.
     pub async fn part(&self, number: u64, part: usize) -> Result<Bytes> {
-        self.wait(|state| settle(state.window.part(number, part))).await
+        self.wait(true, |state| settle(state.window.part(number, part))).await
     }
 }
 
