@@ -119,7 +119,7 @@ fn kept(root: &Path, clips: &[Clip], ffmpeg: Option<&str>) -> Outcome<()> {
             server.find(at, &[], format)?;
             let gathered = gather(clip, at, &token)?;
             let (decoding, picture) = timed(|| gathered.decode(Some(earlier), &token))?;
-            let (encoding, _) = timed(|| encode(&picture.frame, picture.rotation, drawn))?;
+            let (encoding, _) = timed(|| encode(&picture.frame, picture.turn, drawn))?;
             floor.push(decoding + encoding);
             cold.push(server.frame(at, &[], format)?);
             // Each of its own: after the one the other is no neighbour of where the decoder is.
@@ -238,13 +238,13 @@ fn cpu(clips: &[Clip], ffmpeg: Option<&str>) -> Outcome<()> {
             let whole = || {
                 timed(|| {
                     let picture = extract(Some(before), clip, at, &token)?;
-                    encode(&picture.frame, picture.rotation, *format)
+                    encode(&picture.frame, picture.turn, *format)
                 })
             };
             let mut floor = || -> Outcome<[f64; 3]> {
                 let (gathering, gathered) = timed(|| gather(clip, at, &token))?;
                 let (decoding, picture) = timed(|| gathered.decode(Some(before), &token))?;
-                let (encoding, _) = timed(|| encode(&picture.frame, picture.rotation, *format))?;
+                let (encoding, _) = timed(|| encode(&picture.frame, picture.turn, *format))?;
                 decoded.push(picture.decoded as f64);
                 Ok([gathering, decoding, encoding])
             };
