@@ -8,7 +8,7 @@ use crate::media::cut::sound::SoundFit;
 use crate::media::ffi::{
     Decoder, Encoder, Frame, FrameMut, MemoryWriter, Muxer, Packet, PixelFormat, VideoSettings, id,
 };
-use crate::media::index::{ElementaryReader, FrameIndex, build};
+use crate::media::index::{AccessUnit, ElementaryReader, FrameIndex, build};
 
 const FPS: i32 = 30;
 const TICKS: i64 = 3_000;
@@ -198,4 +198,39 @@ fn hevc_with_open_groups() {
 fn mpeg2_with_open_groups() {
     let options = [("flags", "+qscale"), ("global_quality", "236"), ("sc_threshold", "1000000000")];
     check("mpeg2video", 2, &options, id::MPEG2, 16);
+}
+
+#[test]
+fn a_range_begins_at_no_keyframe_whose_order_is_held() {
+    let params = "log-level=none:open-gop=1:keyint=12:min-keyint=12:bframes=3:b-adapt=0:scenecut=0:pools=1:frame-threads=1";
+    let options = [("preset", "ultrafast"), ("x265-params", params)];
+    let Some(bytes) = stream("libx265", 3, &options) else { return println!("skipped: no libx265") };
+    let index = build(&bytes).unwrap();
+    let segment = Segment(bytes, index);
+    let sources = [Source { index: &segment.1, wall: ZERO, joined: false, whole: true, inner: None }];
+    let (settings, token) = (EdgeSettings { preset: "veryfast".into(), crf: 12.0 }, Token::root());
+    let maker = RangeMaker {
+        sources: &sources,
+        elementary: &segment,
+        settings: &settings,
+        token: &token,
+        at_once: &|_, work| work(),
+    };
+    let make = |frames: Range<i64>, before: &Before| {
+        let [from, to] = [frames.start, frames.end].map(|it| ZERO + TimeBase::MPEG.micros(it * TICKS));
+        let fit = (&[][..], SoundFit::Nearest);
+        let at = before.last_dts.unwrap_or(0) + 90_000;
+        maker.make(|joins| plan_with(&sources, Span::new(from, to), at, fit, joins), before).unwrap()
+    };
+    let units = &segment.1.video.as_ref().unwrap().units;
+    let shown = |unit: &AccessUnit| (unit.pts - segment.1.first_pts().unwrap()) / TICKS;
+    let key = units.iter().find(|it| it.class == UnitClass::Cra).map(shown).unwrap();
+    // What is copied up to behind the keyframe ends with its order count, or with one of those before it.
+    for (end, repeats) in [(key + 1, true), (key - 4, false)] {
+        let first = make(0..end, &Before::default());
+        let second = make(key..FRAMES, &first.after);
+        let free = make(key..FRAMES, &Before { orders: Vec::new(), ..first.after.clone() });
+        assert_eq!(second.plan.encoded > free.plan.encoded, repeats, "{end}: {:?}", first.after.orders);
+        assert_eq!(u64::from(repeats), second.refused, "{end}");
+    }
 }
