@@ -308,7 +308,7 @@ impl Default for Listing {
 
 impl Default for Cache {
     fn default() -> Self {
-        Self { directory: PathBuf::new(), disk: ByteSize(4 << 30), memory: ByteSize(64 << 20) }
+        Self { directory: PathBuf::new(), disk: ByteSize(4 << 30), memory: ByteSize(128 << 20) }
     }
 }
 

@@ -82,7 +82,7 @@ pub struct SidecarLimits {
 
 impl Default for SidecarLimits {
     fn default() -> Self {
-        Self { disk_bytes: 4 << 30, memory_bytes: 64 << 20 }
+        Self { disk_bytes: 4 << 30, memory_bytes: 128 << 20 }
     }
 }
 

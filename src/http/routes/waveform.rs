@@ -72,6 +72,11 @@ async fn waveform(request: HttpRequest, app: App, extension: Extension, ending: 
         return Ok(body::unmade(extension.content_type()));
     }
     let cache = if source.settled { Cache::Settled } else { Cache::Revalidate };
+    if source.settled
+        && let Some(held) = body::held(&request, &source.tag(), cache)
+    {
+        return Ok(held);
+    }
     Ok(body::kept(&request, extension.content_type(), app.waveform(source).await?, cache))
 }
 

@@ -13,14 +13,18 @@
 pub mod audiowaveform;
 mod block;
 mod columns;
+mod decimals;
+mod extremes;
 mod format;
 mod pixels;
 mod pyramid;
 mod silence;
 
 pub use columns::{Column, Columns};
+pub use decimals::Decimals;
+pub use extremes::Extremes;
 pub use format::{Part, View};
-pub use pixels::{Extremes, FilePixels, Pixels, pixels_of};
+pub use pixels::{FilePixels, Pixels, SharedPixels, pixels_of};
 pub use pyramid::{Builder, Pyramid};
 pub use silence::{Silence, Stretches};
 

@@ -55,10 +55,9 @@ pub fn of_file(path: &Path, wish: Wish, points: u64, token: &Token) -> Result<Ma
             if samples == 0 {
                 return Err(no_sound());
             }
-            let tracks = pixels.finish();
-            let tracks: Vec<_> = tracks.iter().collect();
+            let extremes = pixels.finish(form.bits());
             let seconds = TimeBase::new(1, rate as i32).seconds(samples);
-            Ok(Made::new(numbers::write(form, rate, scale as u32, seconds, &tracks)))
+            Ok(Made::new(numbers::write(form, rate, scale as u32, seconds, extremes)))
         }
     }
 }
@@ -96,5 +95,5 @@ fn of_look(path: &Path, look: Look, wish: &Wish, token: &Token) -> Result<Made> 
     })?;
     let start = Timestamp::from_micros(0);
     let span = Span::new(start, start + TimeBase::new(1, extent.rate as i32).micros(extent.samples));
-    picture(&Drawing { columns: &columns, look: &look, span }, wish)
+    picture(&Drawing { columns: &columns, look: &look, span }, wish).map(Made::new)
 }

@@ -16,10 +16,13 @@ use crate::base::time::{SECOND, TimeBase};
 use crate::base::{Channel, Error, Kind, Quality, Result, Span, Token};
 use crate::media::cut::Holes;
 use crate::media::pcm::sample_at;
-use crate::media::peaks::{BLOCK, Columns, MAX_CHANNELS, Part, Pixels, Silence, Track, View, pixels_of};
+use crate::media::peaks::{
+    BLOCK, Columns, MAX_CHANNELS, Part, Pixels, SharedPixels, Silence, Track, View, pixels_of,
+};
 use crate::media::waveform::{Drawing, Layers, Look, png, svg};
 use crate::pool::Lane;
 use crate::render::spread::lane_for;
+use bytes::Bytes;
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -45,6 +48,9 @@ const LOOKED_INTO: usize = 32;
 /// of frames.
 const LONGEST_KEPT: usize = 1 << 20;
 
+/// Part of what tells answers apart: another way to draw gets another number.
+const VERSION: u32 = 1;
+
 /// Rate and channels.
 const USUAL: (u32, u8) = (48_000, 1);
 
@@ -66,6 +72,13 @@ pub struct WaveformSource {
     of: Id,
 }
 
+impl WaveformSource {
+    /// A word that tells this answer from every other, known before anything is read; without quotes.
+    pub fn tag(&self) -> String {
+        format!("{:032x}", self.of)
+    }
+}
+
 /// What is drawn on.
 enum Canvas {
     Columns(Columns, Look),
@@ -73,12 +86,19 @@ enum Canvas {
     Silence(Silence, Quiet),
 }
 
+/// What is drawn on by several threads: pixels side by side, anything else by turns.
+enum Easel<'a> {
+    Columns(Mutex<&'a mut Columns>),
+    Pixels(SharedPixels<'a>),
+    Silence(Mutex<&'a mut Silence>),
+}
+
 impl Canvas {
-    fn add(&mut self, view: &View<'_>) {
+    fn shared(&mut self) -> Easel<'_> {
         match self {
-            Self::Columns(columns, _) => columns.add(view),
-            Self::Pixels(pixels, _) => pixels.add(view),
-            Self::Silence(silence, _) => silence.add(view),
+            Self::Columns(columns, _) => Easel::Columns(Mutex::new(columns)),
+            Self::Pixels(pixels, _) => Easel::Pixels(pixels.shared()),
+            Self::Silence(silence, _) => Easel::Silence(Mutex::new(silence)),
         }
     }
 
@@ -86,8 +106,24 @@ impl Canvas {
     fn is_empty(&self) -> bool {
         match self {
             Self::Columns(columns, _) => columns.tracks().flatten().all(|it| it.is_empty()),
-            Self::Pixels(pixels, _) => pixels.tracks().all(|it| !it.pairs().is_empty() && it.is_empty()),
+            Self::Pixels(pixels, _) => pixels.extremes().count() > 0 && pixels.extremes().is_empty(),
             Self::Silence(silence, _) => silence.is_empty(),
+        }
+    }
+}
+
+impl Easel<'_> {
+    fn add(&self, views: &[View<'_>]) {
+        match self {
+            Self::Columns(columns) => {
+                let mut columns = columns.lock();
+                views.iter().for_each(|view| columns.add(view));
+            }
+            Self::Pixels(pixels) => views.iter().for_each(|view| pixels.add(view)),
+            Self::Silence(silence) => {
+                let mut silence = silence.lock();
+                views.iter().for_each(|view| silence.add(view));
+            }
         }
     }
 }
@@ -96,7 +132,8 @@ impl Canvas {
 struct Cold {
     source: WaveformSource,
     part: Part,
-    canvas: Mutex<Canvas>,
+    /// Taken when it is finished.
+    canvas: Mutex<Option<Canvas>>,
     /// Places of the segments to decode, a task each.
     tasks: Vec<Vec<usize>>,
 }
@@ -135,7 +172,8 @@ impl Render {
             let around = archive.select(&channel, &quality, around)?;
             let settled = is_settled(&around);
             let segments: Vec<_> = around.segments().cloned().collect();
-            let of = id(("waveform", &channel, &quality, span, format!("{wish:?}"), names_of(&segments)));
+            let of =
+                id(("waveform", VERSION, &channel, &quality, span, format!("{wish:?}"), names_of(&segments)));
             Ok(WaveformSource { span, wish, segments, settled, of })
         })
         .await
@@ -167,7 +205,10 @@ impl Render {
         let (render, shared) = (self.clone(), Arc::clone(&cold));
         let work = move |task: usize, token: &Token| shared.decode(&render, task, token);
         self.spread(lane_for(cold.missing_micros()), cold.tasks.len(), &token, work).await?;
-        let finish = move |_: &Token| finish(&cold.source, &cold.canvas.lock());
+        let finish = move |_: &Token| {
+            let canvas = cold.canvas.lock().take();
+            finish(&cold.source, canvas.ok_or_else(|| Error::internal("a waveform was finished twice"))?)
+        };
         self.pool.submit(Lane::Interactive, &token, finish)?.await
     }
 }
@@ -224,21 +265,24 @@ fn begin(render: &Render, mut source: WaveformSource, token: &Token) -> Result<B
             too_many((pixels.end - pixels.start).unsigned_abs() * tracks.len() as u64, most)?;
             let end = TimeBase::new(1, rate as i32).micros(pixels.end.saturating_mul(scale));
             source.segments.retain(|it| it.start().micros() < end + MARGIN);
-            (Canvas::Pixels(Pixels::new(rate, scale, pixels, &tracks), form), Some(Pixels::level(scale)))
+            (
+                Canvas::Pixels(Pixels::new(rate, scale, pixels, &tracks, form.bits()), form),
+                Some(Pixels::level(scale)),
+            )
         }
         Wish::Silence(quiet) => (Canvas::Silence(Silence::new(rate, samples, quiet.limit()), quiet), Some(0)),
     };
     let Some(level) = level else {
         decode_all(render, &source, &mut canvas, token)?;
-        return finish(&source, &canvas).map(Begun::Done);
+        return finish(&source, canvas).map(Begun::Done);
     };
     let part = Part::with(level, apart);
     let missing = add_kept(render, &source.segments, part, &mut canvas, token)?;
     if missing.is_empty() {
-        return finish(&source, &canvas).map(Begun::Done);
+        return finish(&source, canvas).map(Begun::Done);
     }
     let tasks = tasks(&missing);
-    Ok(Begun::Cold(Arc::new(Cold { source, part, canvas: Mutex::new(canvas), tasks })))
+    Ok(Begun::Cold(Arc::new(Cold { source, part, canvas: Mutex::new(Some(canvas)), tasks })))
 }
 
 /// Adds what is kept of the segments, and gives the places of those of which nothing is. Hours are asked for side by side
@@ -258,7 +302,7 @@ fn add_kept(
         }
     }
     let beside = pieces.len().saturating_sub(1).min(MOST_BESIDE);
-    let (pieces, canvas) = (Mutex::new((pieces, false)), Mutex::new(canvas));
+    let (pieces, easel) = (Mutex::new((pieces, false)), canvas.shared());
     let found = Mutex::new(Ok(Vec::new()));
     let next = || {
         let (pieces, from_back) = &mut *pieces.lock();
@@ -267,10 +311,7 @@ fn add_kept(
     };
     let work = || {
         while let Some((first, piece)) = next() {
-            let add = |views: &[View<'_>]| {
-                let mut canvas = canvas.lock();
-                views.iter().for_each(|view| canvas.add(view));
-            };
+            let add = |views: &[View<'_>]| easel.add(views);
             let missing = token.check().and_then(|()| render.kept_peaks(piece, part, add));
             let mut found = found.lock();
             match (&mut *found, missing) {
@@ -371,36 +412,43 @@ impl Cold {
                 // Gone since it was listed: a hole.
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => return Err(error),
-                Ok(bytes) => self.canvas.lock().add(&view(self.part, &bytes)?),
+                Ok(bytes) => {
+                    let view = view(self.part, &bytes)?;
+                    if let Some(canvas) = &mut *self.canvas.lock() {
+                        canvas.shared().add(&[view]);
+                    }
+                }
             }
         }
         Ok(())
     }
 }
 
-fn finish(source: &WaveformSource, canvas: &Canvas) -> Result<Made> {
+fn finish(source: &WaveformSource, canvas: Canvas) -> Result<Made> {
     if canvas.is_empty() {
         return Err(no_sound());
     }
-    match canvas {
+    let bytes: Bytes = match canvas {
         Canvas::Columns(columns, look) => {
-            picture(&Drawing { columns, look, span: source.span }, &source.wish)
+            picture(&Drawing { columns: &columns, look: &look, span: source.span }, &source.wish)?.into()
         }
         Canvas::Pixels(pixels, form) => {
-            let tracks: Vec<_> = pixels.tracks().collect();
-            let seconds = TimeBase::new(1, pixels.rate as i32);
-            let seconds =
-                seconds.seconds(tracks.first().map_or(0, |it| it.pairs().len()) as i64 * pixels.scale());
-            Ok(Made::new(numbers::write(*form, pixels.rate, pixels.scale() as u32, seconds, &tracks)))
+            let (rate, scale, extremes) = (pixels.rate, pixels.scale(), pixels.into_extremes());
+            let seconds = TimeBase::new(1, rate as i32).seconds(extremes.count() as i64 * scale);
+            numbers::write(form, rate, scale as u32, seconds, extremes)
         }
-        Canvas::Silence(silence, quiet) => silence::write(source.span, silence, *quiet).map(Made::new),
-    }
+        Canvas::Silence(silence, quiet) => silence::write(source.span, &silence, quiet)?.into(),
+    };
+    Ok(match source.settled {
+        true => Made::tagged(bytes, source.tag()),
+        false => Made::new(bytes),
+    })
 }
 
-fn picture(drawing: &Drawing<'_>, wish: &Wish) -> Result<Made> {
+fn picture(drawing: &Drawing<'_>, wish: &Wish) -> Result<Vec<u8>> {
     match wish {
-        Wish::Svg(_) => Ok(Made::new(svg(drawing))),
-        _ => png(drawing).map(Made::new),
+        Wish::Svg(_) => Ok(svg(drawing).into()),
+        _ => png(drawing),
     }
 }
 

@@ -64,6 +64,16 @@ pub enum Form {
     Wavesurfer,
 }
 
+impl Form {
+    /// Bits of a value that it is made of.
+    pub const fn bits(self) -> Bits {
+        match self {
+            Self::Dat(bits) | Self::Json(bits) => bits,
+            Self::F32 | Self::Wavesurfer => Bits::Sixteen,
+        }
+    }
+}
+
 /// What is wanted.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Wish {
