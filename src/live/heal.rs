@@ -4,6 +4,10 @@
 //! Invariant: of what is let through, every track's DTS rise strictly within an epoch, no PTS lies before its DTS, and it
 //! begins with a keyframe.
 
+mod order;
+
+pub use order::Order;
+
 use crate::base::time::{MINUTE, SECOND, TimeBase};
 use std::collections::VecDeque;
 

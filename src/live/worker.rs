@@ -1,7 +1,7 @@
 //! One run of a source: opens it, heals its times, tells their wall time, fills the ring, until it ends.
 
 use super::clock::WallClock;
-use super::heal::{Healed, Healer, Shape, Times};
+use super::heal::{Healed, Healer, Order, Shape, Times};
 use super::open::{self, Opened};
 use super::rest::{Read, Rests};
 use super::ring::Ring;
@@ -71,6 +71,8 @@ struct Run<'a> {
     job: Job<'a>,
     source: Opened,
     intake: Intake,
+    /// Where nothing else tells when pictures are decoded.
+    order: Option<Order<Payload>>,
     healer: Healer<Payload>,
     bases: Vec<TimeBase>,
     kinds: Vec<TrackKind>,
@@ -100,6 +102,7 @@ impl<'a> Run<'a> {
         let choice = job.settings.options.clock.unwrap_or_default();
         let limit = Instant::now() + job.budgets.first_frame;
         Ok(Self {
+            order: None,
             healer: Healer::new(&shapes, job.cause),
             kinds: tracks.iter().map(|it| it.kind).collect(),
             bases: tracks.iter().map(|it| it.time_base).collect(),
@@ -136,6 +139,9 @@ impl<'a> Run<'a> {
             if Instant::now() >= self.limit {
                 return Err(self.late(Error::new(Kind::Deadline, "timeout", "no picture came in time")));
             }
+        }
+        for (times, payload) in self.order.as_mut().map(Order::settle).unwrap_or_default() {
+            self.heal(times, payload);
         }
         // What waits for tracks that never came is the source's all the same.
         self.settle(true);
@@ -174,6 +180,9 @@ impl<'a> Run<'a> {
             let tracks = self.intake.tracks();
             let (ticks, data) = (raw.pts.or(raw.dts).unwrap_or(0), raw.data.clone());
             let (track, duration) = (raw.track, 0);
+            if self.order.is_none() && self.source.demuxer().is_untimed() && !self.intake.tells_order() {
+                self.order = Some(Order::new(track, base, shape(&tracks[track]).duration));
+            }
             let sample = Sample { track, dts: ticks, pts: ticks, duration, key: true, time: arrival, data };
             self.job.ring.show(tracks, sample);
         }
@@ -199,7 +208,19 @@ impl<'a> Run<'a> {
             key: raw.key,
             arrival: arrival.micros(),
         };
-        let outcome = self.healer.take(times, Payload { raw, arrival });
+        let payload = Payload { raw, arrival };
+        match &mut self.order {
+            Some(order) => {
+                order.take(times, payload).into_iter().for_each(|(times, payload)| self.heal(times, payload));
+            }
+            None => self.heal(times, payload),
+        }
+        self.settle(false);
+        Ok(told)
+    }
+
+    fn heal(&mut self, times: Times, payload: Payload) {
+        let outcome = self.healer.take(times, payload);
         if let Some(why) = outcome.dropped {
             self.job.stats.dropped(why);
         }
@@ -207,8 +228,6 @@ impl<'a> Run<'a> {
             self.job.stats.mended(what);
         }
         self.waiting.extend(outcome.ready);
-        self.settle(false);
-        Ok(told)
     }
 
     /// The wall time a picture is shown at by the source's clock.

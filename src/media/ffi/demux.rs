@@ -173,20 +173,24 @@ impl Demuxer {
     }
 
     /// Of H.264 without times of decoding libav looks at seven pictures before it believes that none is reordered, whatever the
-    /// parameter sets say; where they are known by now it need not.
+    /// parameter sets say; where they are known by now it need not, nor where whoever reads finds the order.
     fn expect_order(&mut self, in_order: fn(&[u8]) -> bool) -> Result<()> {
-        let mut known = false;
-        for stream in self.streams().iter().filter(|it| it.codec == id::H264) {
-            known = in_order(&self.extradata(stream.index)?);
-            if !known {
-                break;
-            }
+        let h264: Vec<_> = self.streams().into_iter().filter(|it| it.codec == id::H264).collect();
+        let mut known = self.is_untimed() || !h264.is_empty();
+        for stream in h264 {
+            known = known && (self.is_untimed() || in_order(&self.extradata(stream.index)?));
         }
         if known {
             // SAFETY: the context is open and ours; the field is an option of it, which is looked at while probing.
             unsafe { (*self.context.as_ptr()).max_ts_probe = 1 };
         }
         Ok(())
+    }
+
+    /// Whether it never says when pictures are decoded, but only when they are shown (RFC 3550 §5.1). What it gives as times of
+    /// decoding of H.264 is right where the sequence parameter sets say how far pictures are reordered.
+    pub fn is_untimed(&self) -> bool {
+        matches!(&*self.format_name(), "rtsp" | "sdp" | "rtp")
     }
 
     /// Reads until it is told what the streams are, as far as the probing allows.

@@ -130,6 +130,13 @@ impl Intake {
         self.readers.first().is_some_and(|it| it.known)
     }
 
+    /// Whether pictures say how far they are reordered: of H.264 the sequence parameter sets may, of others they do.
+    pub fn tells_order(&self) -> bool {
+        let Some(reader) = self.readers.first().filter(|it| it.codec == Codec::H264) else { return true };
+        let mut formats = reader.sets.iter().filter_map(|it| VideoFormat::of(VideoCodec::H264, it));
+        formats.all(|it| it.reorder.is_some())
+    }
+
     /// Whether sound that is not known yet came while the source was opened, so that libav knows how it sounds.
     pub fn is_heard(&self) -> bool {
         let unknown = |it: &&Reader| !it.known && it.track.kind == TrackKind::Audio;

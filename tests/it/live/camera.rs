@@ -4,8 +4,10 @@
 
 use base64::Engine;
 use moviola::base::{Timestamp, Token};
+use moviola::media::index::{ParameterSet, VideoCodec, VideoFormat};
 use moviola::media::live::intake::{Intake, Taken};
 use moviola::media::live::{Demuxer, Input};
+use moviola::media::nal::{escape, unescape};
 use moviola::media::synthetic::{Coder, Pace, Picture, Recipe, Sound, Voice, segments};
 use std::io::{BufRead, BufReader, Cursor, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -58,6 +60,16 @@ impl Reel {
         Self { hevc, pictures, step: 3_600 }
     }
 
+    /// The same without what its sequence parameter sets say of order and pace (H.264 §E.1), as of many cameras.
+    pub fn silent_of_order(mut self) -> Self {
+        let hevc = self.hevc;
+        for unit in self.pictures.iter_mut().flat_map(|it| &mut it.1).filter(|it| !hevc && it[0] & 0x1f == 7)
+        {
+            *unit = without_usability(unit);
+        }
+        self
+    }
+
     fn kind(&self, unit: &[u8]) -> u8 {
         if self.hevc { (unit[0] >> 1) & 0x3f } else { unit[0] & 0x1f }
     }
@@ -78,6 +90,34 @@ impl Reel {
             )
         }
     }
+}
+
+/// A sequence parameter set of H.264 without its usability information: cut off where the flag is, which is where what is left
+/// says the same of pictures.
+fn without_usability(unit: &[u8]) -> Vec<u8> {
+    let format = |unit: &[u8]| {
+        let set = ParameterSet::parse(VideoCodec::H264, unit)?;
+        VideoFormat::of(VideoCodec::H264, &set)
+    };
+    let mut scratch = Vec::new();
+    let bare = unescape(unit, &mut scratch).to_vec();
+    let whole = format(unit).expect("a set");
+    let bit = |at: usize| bare[at / 8] >> (7 - at % 8) & 1;
+    let cut = |at: usize| {
+        let mut short: Vec<u8> = bare[..=at / 8].to_vec();
+        short[at / 8] &= !(0xff >> (at % 8));
+        // No such information, and the bit that ends a set.
+        let end = at + 1;
+        short.resize(end / 8 + 1, 0);
+        short[end / 8] |= 0x80 >> (end % 8);
+        escape(&short)
+    };
+    let same = |it: &VideoFormat| {
+        it.reorder.is_none()
+            && (it.width, it.height, it.max_references) == (whole.width, whole.height, whole.max_references)
+    };
+    let mut shorter = (32..bare.len() * 8).filter(|at| bit(*at) == 1).map(cut);
+    shorter.find(|it| format(it).is_some_and(|it| same(&it))).expect("a shorter set")
 }
 
 /// Made-up pictures and silence with clicks.

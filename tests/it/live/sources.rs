@@ -40,10 +40,17 @@ fn cameras_are_followed_whatever_their_groups_of_pictures() {
 
 #[test]
 fn a_cameras_first_picture_is_shown_once_the_second_begins() {
-    // It falls silent then, before anything is known of times.
-    let camera = start(Manner { hole: camera::Hole::After(2), ..Manner::default() });
+    // It falls silent then, before anything is known of times, or of their order.
+    let silent = Reel::with_b_frames(160, 96, 50, 25, 2, false).silent_of_order();
+    for reel in [Reel::make(160, 96, 50, 25, false), silent] {
+        let camera = Camera::start(reel, Manner { hole: camera::Hole::After(2), ..Manner::default() });
+        first_look(&camera);
+    }
+}
+
+fn first_look(camera: &Camera) {
     let house = House::open(|_| {});
-    let stream = house.follow(&camera, json!({}));
+    let stream = house.follow(camera, json!({}));
     until(&stream, "something to look at", |it| it.ring.newest_look().is_some());
     let found = still::find(&stream.ring, None).expect("a picture");
     assert!(found.facts.key && pictures(&stream).is_empty());
@@ -69,8 +76,17 @@ fn wall_times_are_the_cameras_where_it_tells_them() {
 #[test]
 fn pictures_of_a_camera_may_be_sent_in_another_order_than_they_are_shown() {
     // RTP tells when pictures are shown, and nothing of when they are decoded.
+    followed_in_order(Reel::with_b_frames(160, 96, 100, 25, 2, false));
+}
+
+#[test]
+fn a_camera_need_not_say_how_its_pictures_are_ordered() {
+    followed_in_order(Reel::with_b_frames(160, 96, 100, 25, 2, false).silent_of_order());
+    followed_in_order(Reel::with_b_frames(160, 96, 100, 25, 1, false).silent_of_order());
+}
+
+fn followed_in_order(reel: Reel) {
     let clock = SystemClock.now() + -3 * SECOND;
-    let reel = Reel::with_b_frames(160, 96, 100, 25, 2, false);
     let shown: Vec<i64> = reel.pictures.iter().map(|it| it.0).collect();
     let camera = Camera::start(reel, Manner { clock: Some(clock), ..Manner::default() });
     let house = House::open(|_| {});
