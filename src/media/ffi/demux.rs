@@ -194,9 +194,33 @@ impl Demuxer {
     }
 
     /// Reads until it is told what the streams are, as far as the probing allows.
+    ///
+    /// Of a transport stream the pictures alone are waited for. What sound is like its packets say by themselves, and the first
+    /// of them may be long in coming: such sound is passed over meanwhile, and has no sample rate afterwards.
     fn understand(&mut self) -> Result<()> {
+        let transport = self.format_name() == "mpegts";
+        let sound: Vec<_> = (0..)
+            .map_while(|index| self.stream_pointer(index))
+            .filter(|it| transport && describe(0, *it).tells_by_packet())
+            .collect();
+        const PASSED_OVER: i32 = ffi::AVMediaType::AVMEDIA_TYPE_DATA as i32;
+        let one_program = transport && self.stream_pointer(0).is_some();
+        // SAFETY: the streams are the open context's, which is ours; the enum is written as the integer it is. libav would wait
+        // for one program map more, to see that there are no other programs.
+        unsafe {
+            sound.iter().for_each(|it| enum_field!((**it).codecpar, codec_type = PASSED_OVER));
+            let context = self.context.as_ptr();
+            if one_program && (*context).nb_programs == 1 {
+                (*context).ctx_flags &= !(ffi::AVFMTCTX_NOHEADER as i32);
+            }
+        }
         // SAFETY: the context is open and ours.
         let code = unsafe { ffi::avformat_find_stream_info(self.context.as_ptr(), std::ptr::null_mut()) };
+        // SAFETY: as above; streams stay where they are as long as the context lives.
+        unsafe {
+            let heard = ffi::AVMediaType::AVMEDIA_TYPE_AUDIO as i32;
+            sound.iter().for_each(|it| enum_field!((**it).codecpar, codec_type = heard));
+        }
         match self.failure() {
             Some(failure) => Err(failure),
             None if code < 0 => Err(remote::failure(code)),
@@ -475,5 +499,9 @@ impl StreamInfo {
     /// True for codecs whose non-reference pictures can be told from their packets and skipped while decoding.
     pub fn may_skip(&self) -> bool {
         matches!(self.codec, id::H264 | id::HEVC | id::MPEG2)
+    }
+    /// Sound whose every packet says what it is like.
+    pub fn tells_by_packet(&self) -> bool {
+        self.kind == StreamKind::Audio && matches!(self.codec, id::AAC | id::MP2 | id::MP3 | id::AC3)
     }
 }

@@ -2,6 +2,7 @@
 //! decoders are told beside them, followed as it changes. Times are handed on as they come.
 
 use super::{Codec, Track, TrackKind};
+use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Result};
 use crate::media::ffi::{Demuxer, Packet, StreamInfo, StreamKind, codec_name};
 use crate::media::index::{AudioCodec, AudioTrack, ParameterSet, SetKind, VideoCodec, VideoFormat};
@@ -87,6 +88,8 @@ struct Reader {
     known: bool,
     /// Every packet of AAC brings a header of its own, since nothing was told beside them.
     adts: bool,
+    /// Of sound that libav does not know: the last time that was told, and samples since.
+    since: Option<(i64, i64)>,
 }
 
 impl Intake {
@@ -137,10 +140,12 @@ impl Intake {
         formats.all(|it| it.reorder.is_some())
     }
 
-    /// Whether sound that is not known yet came while the source was opened, so that libav knows how it sounds.
+    /// Whether sound that is not known yet is on its way: it came while the source was opened, so that libav knows how it sounds,
+    /// or nobody waited for it then.
     pub fn is_heard(&self) -> bool {
         let unknown = |it: &&Reader| !it.known && it.track.kind == TrackKind::Audio;
-        self.readers.iter().find(unknown).is_some_and(|it| it.stream.sample_rate > 0)
+        let found = self.readers.iter().find(unknown);
+        found.is_some_and(|it| it.stream.sample_rate > 0 || it.stream.tells_by_packet())
     }
 
     pub fn take(&mut self, packet: &Packet) -> Taken {
@@ -153,11 +158,15 @@ impl Intake {
         if data.is_empty() {
             return Taken::Nothing;
         }
+        let (dts, pts, duration) = match reader.timed(packet.pts()) {
+            Some((at, duration)) => (at, at, duration),
+            None => (packet.dts(), packet.pts(), packet.duration()),
+        };
         let raw = Raw {
             track,
-            dts: packet.dts(),
-            pts: packet.pts(),
-            duration: packet.duration(),
+            dts,
+            pts,
+            duration,
             key: packet.is_key() || reader.track.kind == TrackKind::Audio,
             corrupt: packet.is_corrupt(),
             data,
@@ -195,6 +204,7 @@ impl Reader {
             track,
             known: false,
             adts: codec == Codec::Aac && extradata.is_empty(),
+            since: None,
         };
         reader.set_up(extradata);
         // Nothing is to be learnt of what has no form in MP4.
@@ -358,6 +368,20 @@ impl Reader {
         });
         let changed = sets.iter().fold(false, |changed, it| self.learn(it) | changed);
         (out, changed && self.describe_pictures())
+    }
+
+    /// The time and the length of a packet of sound that libav does not know: a PES packet has the time of its first frame alone.
+    fn timed(&mut self, told: Option<i64>) -> Option<(Option<i64>, i64)> {
+        let (samples, rate) = (i64::from(self.track.frame_samples), self.track.sample_rate);
+        if self.stream.sample_rate > 0 || !self.stream.tells_by_packet() || samples == 0 || rate == 0 {
+            return None;
+        }
+        let ticks = |samples: i64| TimeBase::new(1, rate as i32).rescale(samples, self.track.time_base);
+        let since = told.map(|it| (it, 0)).or(self.since);
+        let at = since.map(|(begin, count)| begin.saturating_add(ticks(count)));
+        let end = since.map(|(begin, count)| begin.saturating_add(ticks(count + samples)));
+        self.since = since.map(|(begin, count)| (begin, count + samples));
+        Some((at, at.zip(end).map_or(ticks(samples), |(at, end)| end.saturating_sub(at))))
     }
 
     fn follow(&mut self, found: Option<&AudioTrack>) {

@@ -1,6 +1,7 @@
 //! What comes from sources that do well.
 
 use super::*;
+use bytes::Bytes;
 use moviola::base::Token;
 use moviola::base::time::{Clock, SystemClock};
 use moviola::live::still;
@@ -152,6 +153,60 @@ fn sound_is_a_track_from_the_first_picture_on_whatever_it_is_coded_as() {
             "{name}: {:?}",
             stream.figures().drops
         );
+    }
+}
+
+#[test]
+fn sound_may_come_later_than_its_pictures() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+    let house = House::open(|_| {});
+    for (encoder, name, length) in [("aac", "aac", 1920), ("libmp3lame", "mp3", 2160), ("ac3", "ac3", 2880)] {
+        let mut recipe = camera::recipe(160, 96, 50, 25, 2, false);
+        recipe.sound.codec = encoder.into();
+        let target = std::fs::File::create(house.folder.path().join("film.ts")).expect("a file");
+        file(&recipe, "mpegts", &[], target, &Token::root()).expect("a film");
+        let film = std::fs::read(house.folder.path().join("film.ts")).expect("a film");
+        // Every packet of sound waits until twelve pictures more have begun.
+        let (mut early, mut late, mut begun) = (Vec::new(), std::collections::VecDeque::new(), 0);
+        let mut first = None;
+        for packet in film.chunks(188) {
+            let pid = u16::from(packet[1] & 0x1f) << 8 | u16::from(packet[2]);
+            begun += usize::from(pid == 0x100 && packet[1] & 0x40 > 0);
+            if pid == 0x101 {
+                late.push_back((begun, packet));
+            } else {
+                if begun == 3 {
+                    first.get_or_insert(early.len());
+                }
+                early.extend_from_slice(packet);
+            }
+            while late.front().is_some_and(|it: &(usize, &[u8])| it.0 + 12 < begun) {
+                late.pop_front().into_iter().for_each(|it| early.extend_from_slice(it.1));
+            }
+        }
+        let first = first.expect("three pictures");
+        let stream = house.put(name, json!({"source": {"push": "http"}, "keepalive": true}));
+        let sender = stream.publish().expect("a sender");
+        let send = |bytes: &[u8]| {
+            let pieces = bytes.chunks(1880).map(|it| Bytes::copy_from_slice(it)).collect::<Vec<_>>();
+            runtime.block_on(async {
+                for piece in pieces {
+                    sender.send(piece).await.expect("room");
+                }
+            });
+        };
+        send(&early[..first + 188]);
+        until(&stream, "something to look at", |it| it.ring.newest_look().is_some());
+        assert!(pictures(&stream).is_empty(), "{name}: sound is waited for");
+        send(&early[first + 188..]);
+        until(&stream, "pictures", has_pictures(35));
+        sound(&stream);
+        let (epoch, _) = pictures(&stream)[0].clone();
+        assert_eq!((epochs(&stream), epoch.tracks[1].name.as_str()), (vec!["start"], name));
+        let heard: Vec<i64> =
+            samples(&stream).iter().filter(|it| it.1.track == 1).map(|it| it.1.dts).collect();
+        assert!(heard.len() > 10 && heard.windows(2).all(|it| it[1] - it[0] == length), "{name}: {heard:?}");
+        assert!(stream.figures().drops.is_empty(), "{name}: {:?}", stream.figures());
     }
 }
 
