@@ -13,15 +13,18 @@ const THREADS: usize = 2;
 /// What is sent: an answer, and when the bytes were there. Nothing ends it.
 type Sent = Option<(Arc<Vec<u8>>, Instant)>;
 
-/// Milliseconds from a part's completion to its last byte at each of `viewers`, of `parts` parts of `bytes` bytes, one every
+/// Milliseconds from a part's completion to its last byte at each of `viewers`, of parts of these `sizes` in bytes, one every
 /// `every`.
-pub fn floor(viewers: usize, bytes: usize, parts: usize, every: Duration) -> Outcome<Vec<f64>> {
+pub fn floor(viewers: usize, sizes: &[usize], every: Duration) -> Outcome<Vec<f64>> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let (sender, sent) = watch::channel::<Sent>(None);
-    let body =
-        [format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n").into_bytes(), vec![0; bytes]].concat();
-    let body = Arc::new(body);
+    let answer = |bytes: usize| {
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {bytes}\r\n\r\n");
+        Arc::new([head.into_bytes(), vec![0; bytes]].concat())
+    };
+    let answers: Vec<_> = sizes.iter().map(|it| answer(*it)).collect();
+    let parts = answers.len();
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..THREADS)
             .map(|_| {
@@ -45,9 +48,9 @@ pub fn floor(viewers: usize, bytes: usize, parts: usize, every: Duration) -> Out
                     Outcome::Ok(times)
                 }));
             }
-            for _ in 0..parts {
+            for answer in answers {
                 tokio::time::sleep(every).await;
-                sender.send_replace(Some((Arc::clone(&body), Instant::now())));
+                sender.send_replace(Some((answer, Instant::now())));
             }
             let mut times = Vec::new();
             for it in all {

@@ -161,7 +161,9 @@ pub fn takes_gzip(request: &HttpRequest) -> bool {
 /// not to sit there twice for each slow client.
 struct Slices(Bytes);
 
-const SLICE: usize = 64 << 10;
+/// Two of them and a head fit what a connection writes at once without making room anew for each answer: it goes on taking
+/// slices until it has 32 KiB.
+const SLICE: usize = 30 << 10;
 
 impl MessageBody for Slices {
     type Error = std::convert::Infallible;

@@ -12,18 +12,45 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-/// A second handle on a client's socket, to shut it down with.
-#[derive(Debug, Clone)]
-pub struct Connection(Arc<TcpStream>);
+/// A client's connection: a second handle on its socket, to shut it down with, and the watch over it.
+#[derive(Clone)]
+pub struct Connection(Arc<Line>);
+
+struct Line {
+    socket: TcpStream,
+    pulse: Arc<Pulse>,
+    /// One for all bodies of the connection, begun with the first: viewers take a body twice a second.
+    watch: Mutex<Option<JoinHandle<()>>>,
+}
 
 impl Connection {
     /// `None` when the process is out of file descriptors; such a connection is then not watched.
     pub fn of(stream: &impl std::os::fd::AsFd) -> Option<Self> {
-        stream.as_fd().try_clone_to_owned().ok().map(|fd| Self(Arc::new(TcpStream::from(fd))))
+        let socket = TcpStream::from(stream.as_fd().try_clone_to_owned().ok()?);
+        Some(Self(Arc::new(Line { socket, pulse: Arc::default(), watch: Mutex::default() })))
+    }
+
+    /// Watches over the next body.
+    fn begin(&self, stall: Duration) -> Arc<Pulse> {
+        let line = &self.0;
+        let mut state = line.pulse.0.lock();
+        (state.moved, state.under_way) = (Instant::now(), true);
+        if !std::mem::replace(&mut state.watched, true) {
+            *line.watch.lock() = Some(actix_web::rt::spawn(watch(Arc::downgrade(line), stall)));
+        }
+        Arc::clone(&line.pulse)
+    }
+}
+
+impl Drop for Line {
+    /// Thousands that are gone are not to sleep on.
+    fn drop(&mut self) {
+        self.watch.get_mut().iter().for_each(JoinHandle::abort);
     }
 }
 
 /// When the client's side last moved, and whose turn it is.
+#[derive(Default)]
 struct Pulse(Mutex<State>);
 
 struct State {
@@ -31,6 +58,16 @@ struct State {
     moved: Instant,
     /// The connection's waker while the body has nothing: then the client waits for us.
     waiting: Option<Waker>,
+    /// There is a body.
+    under_way: bool,
+    /// Somebody watches.
+    watched: bool,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { moved: Instant::now(), waiting: None, under_way: false, watched: false }
+    }
 }
 
 /// Stands in for the connection's waker, to know when the body has bytes again. Without it a connection that is
@@ -54,23 +91,19 @@ pub struct Watched {
     inner: BoxBody,
     pulse: Arc<Pulse>,
     metrics: Metrics,
-    /// Ended with the body: thousands that are gone are not to sleep on.
-    watch: Option<JoinHandle<()>>,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.watch.iter().for_each(JoinHandle::abort);
+        let mut state = self.pulse.0.lock();
+        (state.under_way, state.waiting) = (false, None);
     }
 }
 
 impl Watched {
     pub fn new(inner: BoxBody, connection: Option<&Connection>, stall: Duration, metrics: &Metrics) -> Self {
-        let pulse = Arc::new(Pulse(Mutex::new(State { moved: Instant::now(), waiting: None })));
-        let watch = connection.map(|Connection(socket)| {
-            actix_web::rt::spawn(watch(Arc::downgrade(&pulse), Arc::downgrade(socket), stall))
-        });
-        Self { inner, pulse, metrics: metrics.clone(), watch }
+        let pulse = connection.map(|it| it.begin(stall)).unwrap_or_default();
+        Self { inner, pulse, metrics: metrics.clone() }
     }
 
     /// The sockets' buffers take so much at once; below it nothing is gained by watching.
@@ -83,14 +116,18 @@ impl Watched {
     }
 }
 
-/// Holds nothing of the body or the socket while it sleeps, so neither outlives its connection for it.
-async fn watch(pulse: Weak<Pulse>, socket: Weak<TcpStream>, stall: Duration) {
+/// Holds nothing of the connection while it sleeps, so that none outlives itself for it, and ends where it finds no body.
+async fn watch(line: Weak<Line>, stall: Duration) {
     let mut wait = stall;
     loop {
         tokio::time::sleep(wait).await;
-        let (Some(pulse), Some(socket)) = (pulse.upgrade(), socket.upgrade()) else { return };
+        let Some(line) = line.upgrade() else { return };
         let still = {
-            let mut state = pulse.0.lock();
+            let mut state = line.pulse.0.lock();
+            if !state.under_way {
+                state.watched = false;
+                return;
+            }
             if state.waiting.is_some() {
                 state.moved = Instant::now();
             }
@@ -101,7 +138,7 @@ async fn watch(pulse: Weak<Pulse>, socket: Weak<TcpStream>, stall: Duration) {
             _ => {
                 tracing::info!("a client took nothing for {stall:?}; its connection is cut");
                 // Fails only when the client was faster in leaving.
-                let _ = socket.shutdown(Shutdown::Both);
+                let _ = line.socket.shutdown(Shutdown::Both);
                 return;
             }
         };
