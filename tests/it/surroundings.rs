@@ -109,7 +109,19 @@ fn a_client_that_takes_nothing_is_cut() {
         |config| config.http.client_stall = Length(Duration::from_millis(100)),
     );
     let mut client = server.connect();
-    write!(client, "GET /segments/big/q/{HOUR}/{name} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let target = format!("/segments/big/q/{HOUR}/{name}");
+    is_cut(&mut client, &target);
+    // One that took something before, and rested for longer than it may stall.
+    let mut client = server.connect();
+    write!(client, "GET {target} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-999999\r\n\r\n").unwrap();
+    client.read_exact(&mut vec![0; 1_000_000]).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    is_cut(&mut client, &target);
+}
+
+/// Asks for what is too much for the sockets' buffers, and takes nothing.
+fn is_cut(client: &mut std::net::TcpStream, target: &str) {
+    write!(client, "GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
     // Once the server has shut the connection, a byte sent is answered with a reset, and the next one fails. The
     // bytes are also no HTTP, which makes the connection one that closes: it must not wait for the client either.
     let patience = Instant::now() + Duration::from_secs(30);
