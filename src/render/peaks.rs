@@ -195,19 +195,30 @@ impl Parts {
         &self,
         segments: &[Segment],
         part: Part,
-        take: impl FnOnce(&[View<'_>]),
+        mut take: impl FnMut(&[View<'_>]),
     ) -> Result<Vec<usize>> {
         let keys = keys(&self.archive, segments, product(part)?)?;
-        let kept = self.sidecars.get_many(&keys);
-        let (mut views, mut missing) = (Vec::with_capacity(kept.len()), Vec::new());
-        for (at, bytes) in kept.iter().enumerate() {
-            match bytes.as_deref().and_then(|bytes| View::decode(part, bytes)) {
-                Some(view) => views.push(view),
-                None => missing.push(at),
+        let mut add = |places: &mut dyn Iterator<Item = (usize, Option<&[u8]>)>| {
+            let (mut views, mut missing) = (Vec::with_capacity(places.size_hint().0), Vec::new());
+            for (place, bytes) in places {
+                match bytes.and_then(|bytes| View::decode(part, bytes)) {
+                    Some(view) => views.push(view),
+                    None => missing.push(place),
+                }
             }
+            take(&views);
+            missing
+        };
+        let mut missing = Vec::new();
+        self.sidecars.look_many(&keys, |first, held| {
+            missing.extend(add(&mut held.iter().enumerate().map(|(at, bytes)| (first + at, *bytes))));
+        });
+        if missing.is_empty() {
+            return Ok(missing);
         }
-        take(&views);
-        Ok(missing)
+        let keys: Vec<_> = missing.iter().map(|at| keys[*at]).collect();
+        let kept = self.sidecars.get_many(&keys);
+        Ok(add(&mut missing.iter().copied().zip(kept.iter().map(Option::as_deref))))
     }
 }
 

@@ -1,4 +1,5 @@
 mod flights;
+mod look;
 mod measure;
 
 use super::*;

@@ -222,14 +222,20 @@ impl Piece<'_> {
 
     /// Puts a pair into each of some pixels, or joins it with what is there.
     fn put(&mut self, track: usize, pixels: Range<usize>, mut pairs: impl Iterator<Item = [i16; 2]>) {
-        match &*self.filled[track].insert(pixels) {
-            // All at once, as a loop that is compiled into vectors.
-            [(pixels, false)] => self.cells(track, pixels, false, pairs),
-            parts => {
-                for (pixels, had) in parts {
-                    self.cells(track, pixels, *had, pairs.by_ref().take(pixels.len()));
-                }
+        if pixels.is_empty() {
+            return;
+        }
+        // Segments mostly come in order, and share a pixel at most with the one before.
+        if let Some(fresh) = self.filled[track].append(&pixels) {
+            if pixels.start < fresh {
+                let had = pixels.start..fresh;
+                self.cells(track, &had, true, pairs.by_ref().take(had.len()));
             }
+            // All at once, as a loop that is compiled into vectors.
+            return self.cells(track, &(fresh..pixels.end), false, pairs);
+        }
+        for (pixels, had) in self.filled[track].insert(pixels) {
+            self.cells(track, &pixels, had, pairs.by_ref().take(pixels.len()));
         }
     }
 
@@ -274,20 +280,26 @@ fn of_track<C: Cell<ONE>, const ONE: usize, const BOTH: usize>(
                 cells.zip(pairs).for_each(|(cell, own)| *cell = C::write(C::kept(own)));
             },
         ),
-        // By the step, which is known here, it takes a third of the time.
+        // By the step, which is known here.
         (2, 0) => {
             for (both, own) in bytes.as_chunks_mut::<BOTH>().0.iter_mut().zip(pairs) {
-                both[..ONE].copy_from_slice(&C::write(C::kept(own)));
+                if let Some((cell, _)) = both.split_first_chunk_mut() {
+                    *cell = C::write(C::kept(own));
+                }
             }
         }
         (2, _) => {
             for (both, own) in bytes.as_chunks_mut::<BOTH>().0.iter_mut().zip(pairs) {
-                both[ONE..].copy_from_slice(&C::write(C::kept(own)));
+                if let Some((_, cell)) = both.split_last_chunk_mut() {
+                    *cell = C::write(C::kept(own));
+                }
             }
         }
         _ => {
             for (pixel, own) in bytes.chunks_exact_mut(tracks.max(1) * ONE).zip(pairs) {
-                pixel[track * ONE..(track + 1) * ONE].copy_from_slice(&C::write(C::kept(own)));
+                if let Some(cell) = pixel[track * ONE..].first_chunk_mut() {
+                    *cell = C::write(C::kept(own));
+                }
             }
         }
     }
@@ -342,27 +354,24 @@ impl Cell<2> for Narrow {
 struct Filled(Vec<Range<usize>>);
 
 impl Filled {
+    /// Enters a stretch that begins in the last one or after it, and gives where what is new of it begins.
+    fn append(&mut self, range: &Range<usize>) -> Option<usize> {
+        match self.0.last_mut() {
+            Some(last) if range.start < last.start => None,
+            Some(last) if range.start <= last.end => {
+                let fresh = last.end.min(range.end);
+                last.end = last.end.max(range.end);
+                Some(fresh)
+            }
+            _ => {
+                self.0.push(range.clone());
+                Some(range.start)
+            }
+        }
+    }
+
     /// Enters a stretch, and gives its parts: those that were there, and those that were not.
     fn insert(&mut self, range: Range<usize>) -> Vec<(Range<usize>, bool)> {
-        if range.is_empty() {
-            return Vec::new();
-        }
-        // Segments mostly come in order.
-        match self.0.last_mut() {
-            Some(last) if last.end == range.start => {
-                last.end = range.end;
-                return vec![(range, false)];
-            }
-            Some(last) if last.end < range.start => {
-                self.0.push(range.clone());
-                return vec![(range, false)];
-            }
-            None => {
-                self.0.push(range.clone());
-                return vec![(range, false)];
-            }
-            Some(_) => {}
-        }
         let from = self.0.partition_point(|it| it.end < range.start);
         let to = self.0.partition_point(|it| it.start <= range.end);
         let mut parts = Vec::new();

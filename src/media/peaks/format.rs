@@ -118,7 +118,9 @@ pub struct View<'a> {
     pub part: Part,
     pub rate: u32,
     pub channels: u8,
-    runs: Vec<RunView<'a>>,
+    /// Most have one, for which nothing is allocated.
+    first: Option<RunView<'a>>,
+    others: Vec<RunView<'a>>,
 }
 
 /// A run of a part.
@@ -147,8 +149,9 @@ impl<'a> View<'a> {
         if count > MAX_RUNS || (rate == 0 || channels == 0) && (count > 0 || rate > 0 || channels > 0) {
             return None;
         }
-        let mut runs = Vec::with_capacity(count.min(rest.len() / RUN));
-        for _ in 0..count {
+        let (mut first, mut others) =
+            (None, Vec::with_capacity(count.saturating_sub(1).min(rest.len() / RUN)));
+        for number in 0..count {
             let (run, after) = rest.split_first_chunk::<RUN>()?;
             rest = after;
             let (start, length) = run.split_first_chunk::<8>()?;
@@ -157,24 +160,25 @@ impl<'a> View<'a> {
             if !PLACES.contains(&start) || !(1..=MAX_SAMPLES).contains(&length) {
                 return None;
             }
-            runs.push(RunView { start, length, bytes: &[] });
+            let run = RunView { start, length, bytes: &[] };
+            if number == 0 { first = Some(run) } else { others.push(run) }
         }
         let tracks = part.tracks(channels).count();
-        for run in &mut runs {
+        for run in first.iter_mut().chain(&mut others) {
             let blocks: usize = part.levels().map(|level| blocks(run.start, run.length, level)).sum();
             let (bytes, after) = rest.split_at_checked(blocks * tracks * PLANES * PLANE)?;
             (run.bytes, rest) = (bytes, after);
         }
-        rest.is_empty().then_some(Self { part, rate, channels, runs })
+        rest.is_empty().then_some(Self { part, rate, channels, first, others })
     }
 
     /// Whether there is sound at all.
     pub fn is_silent(&self) -> bool {
-        self.runs.is_empty()
+        self.first.is_none()
     }
 
     pub fn runs(&self) -> impl Iterator<Item = &RunView<'a>> {
-        self.runs.iter()
+        self.first.iter().chain(&self.others)
     }
 
     /// The blocks of one track of a run at a level; `None` where this part, or the sound, has none. One channel is found
