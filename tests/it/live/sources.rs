@@ -188,7 +188,7 @@ fn sound_may_come_later_than_its_pictures() {
         let stream = house.put(name, json!({"source": {"push": "http"}, "keepalive": true}));
         let sender = stream.publish().expect("a sender");
         let send = |bytes: &[u8]| {
-            let pieces = bytes.chunks(1880).map(|it| Bytes::copy_from_slice(it)).collect::<Vec<_>>();
+            let pieces = bytes.chunks(1880).map(Bytes::copy_from_slice).collect::<Vec<_>>();
             runtime.block_on(async {
                 for piece in pieces {
                     sender.send(piece).await.expect("room");
