@@ -49,11 +49,6 @@ impl Made {
         Self { bytes, tag, gzipped: false }
     }
 
-    /// Bytes that are known by what they are made of.
-    pub fn tagged(bytes: impl Into<Bytes>, tag: String) -> Self {
-        Self { bytes: bytes.into(), tag, gzipped: false }
-    }
-
     /// The same, compressed. 4 MB take some 20 ms.
     pub fn gzip(self) -> Result<Self> {
         let broken =

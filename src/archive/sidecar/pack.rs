@@ -142,19 +142,14 @@ impl Pack {
 
     /// The bytes held in memory, without asking the disk.
     pub(super) fn held(&self, wanted: Wanted<'_>) -> Option<Bytes> {
-        let state = self.state.lock();
-        state.table.get(&name(wanted.name)).filter(|row| row.stamp == wanted.stamp)?.bytes.clone()
+        self.state.lock().row(wanted)?.bytes.clone()
     }
 
     /// Shows `look` the bytes of `wanted` that are held in memory, in their place, and counts them. Nothing is copied, and no
     /// owner counted: of thousands that would take most of the time.
     pub(super) fn look(&self, wanted: &[Wanted<'_>], look: impl FnOnce(&[Option<&[u8]>])) -> u64 {
         let state = self.state.lock();
-        let held = |one: &Wanted<'_>| {
-            let row = state.table.get(&name(one.name)).filter(|row| row.stamp == one.stamp);
-            row?.bytes.as_deref()
-        };
-        let held: Vec<_> = wanted.iter().map(held).collect();
+        let held: Vec<_> = wanted.iter().map(|one| state.row(*one)?.bytes.as_deref()).collect();
         look(&held);
         held.iter().flatten().count() as u64
     }
@@ -175,8 +170,7 @@ impl Pack {
         {
             let state = self.state.lock();
             for (index, one) in wanted.iter().enumerate() {
-                let row = state.table.get(&name(one.name)).filter(|row| row.stamp == one.stamp);
-                found.bytes[index] = row.and_then(|row| row.bytes.clone());
+                found.bytes[index] = state.row(*one).and_then(|row| row.bytes.clone());
                 match found.bytes[index] {
                     Some(_) => found.from_memory += 1,
                     None => missing.push(index),
@@ -216,10 +210,7 @@ impl Pack {
         if state.identity != Some(identity) || len < state.end {
             state.detach(Some(identity), head_len);
         }
-        let known = |state: &State, index: usize| {
-            let row = state.table.get(&name(wanted[index].name))?;
-            row.place.filter(|_| row.stamp == wanted[index].stamp).map(|place| (index, place))
-        };
+        let known = |state: &State, index: usize| state.row(wanted[index])?.place.map(|place| (index, place));
         if len > state.end && missing.iter().any(|index| known(&state, *index).is_none()) {
             state.scan(&mut reader, if many { AHEAD_MANY } else { AHEAD_SMALL })?;
         }
@@ -295,7 +286,7 @@ impl Pack {
         let mut fresh = Vec::with_capacity(records.len());
         for ((wanted, bytes), crc) in records.iter().zip(crcs) {
             // It may be there already, by another process; or only look so, being damaged.
-            let row = state.table.get(&name(wanted.name)).filter(|row| row.stamp == wanted.stamp);
+            let row = state.row(*wanted);
             let place =
                 row.and_then(|row| row.place).filter(|place| (place.len, place.crc) == (len_of(bytes), crc));
             if let (Some(place), Some(identity)) = (place, state.identity)
@@ -372,6 +363,11 @@ impl Pack {
 }
 
 impl State {
+    /// What is known of what is wanted, of that very content.
+    fn row(&self, wanted: Wanted<'_>) -> Option<&Row> {
+        self.table.get(&name(wanted.name)).filter(|row| row.stamp == wanted.stamp)
+    }
+
     /// The file is another one, or none. Bytes in memory are still those of their keys.
     fn detach(&mut self, identity: Option<Identity>, end: u64) {
         (self.identity, self.end, self.dead) = (identity, end, 0);

@@ -176,11 +176,11 @@ impl Demuxer {
     /// parameter sets say; where they are known by now it need not, nor where whoever reads finds the order.
     fn expect_order(&mut self, in_order: fn(&[u8]) -> bool) -> Result<()> {
         let h264: Vec<_> = self.streams().into_iter().filter(|it| it.codec == id::H264).collect();
-        let mut known = self.is_untimed() || !h264.is_empty();
+        let mut told = !h264.is_empty();
         for stream in h264 {
-            known = known && (self.is_untimed() || in_order(&self.extradata(stream.index)?));
+            told = told && in_order(&self.extradata(stream.index)?);
         }
-        if known {
+        if told || self.is_untimed() {
             // SAFETY: the context is open and ours; the field is an option of it, which is looked at while probing.
             unsafe { (*self.context.as_ptr()).max_ts_probe = 1 };
         }
@@ -219,7 +219,12 @@ impl Demuxer {
         // SAFETY: as above; streams stay where they are as long as the context lives.
         unsafe {
             let heard = ffi::AVMediaType::AVMEDIA_TYPE_AUDIO as i32;
-            sound.iter().for_each(|it| enum_field!((**it).codecpar, codec_type = heard));
+            for parameters in sound.iter().map(|it| (**it).codecpar) {
+                // Another program map may have made something else of it.
+                if enum_field!(parameters, codec_type) == PASSED_OVER {
+                    enum_field!(parameters, codec_type = heard);
+                }
+            }
         }
         match self.failure() {
             Some(failure) => Err(failure),
@@ -500,6 +505,7 @@ impl StreamInfo {
     pub fn may_skip(&self) -> bool {
         matches!(self.codec, id::H264 | id::HEVC | id::MPEG2)
     }
+
     /// Sound whose every packet says what it is like.
     pub fn tells_by_packet(&self) -> bool {
         self.kind == StreamKind::Audio && matches!(self.codec, id::AAC | id::MP2 | id::MP3 | id::AC3)

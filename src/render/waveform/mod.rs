@@ -440,7 +440,7 @@ fn finish(source: &WaveformSource, canvas: Canvas) -> Result<Made> {
         Canvas::Silence(silence, quiet) => silence::write(source.span, &silence, quiet)?.into(),
     };
     Ok(match source.settled {
-        true => Made::tagged(bytes, source.tag()),
+        true => Made { bytes, tag: source.tag(), gzipped: false },
         false => Made::new(bytes),
     })
 }
