@@ -242,7 +242,7 @@ fn eventually(what: &str, done: impl Fn() -> bool) {
 #[test]
 fn a_client_that_leaves_frees_its_worker() {
     use std::io::{Read, Write};
-    let server = Server::start_with(whole, |config| config.cut.preset = "slow".into());
+    let server = Server::start_with(whole, |config| config.cut.preset = "veryslow".into());
     let running = || server.render.metrics.pool_running.with_label_values(&["batch"]).get();
     let mut client = server.connect();
     let span = format!("start={}&end={}", start(), start() + 16_000_000);
