@@ -209,6 +209,9 @@ pub fn server(
     });
     let server = server
         .workers(options.workers)
+        // What is written is all there is for now: the last of it, or an event, is not to wait until the client has told
+        // that it took what was before, which takes 40 ms.
+        .tcp_nodelay(true)
         .max_connections(options.max_connections.div_ceil(options.workers))
         // Unused, but actix would make room for 512 threads.
         .worker_max_blocking_threads(1)
