@@ -68,7 +68,7 @@ pub fn kept(request: &HttpRequest, content_type: &'static str, made: Made, cache
     if made.gzipped {
         response.insert_header(ContentEncoding::Gzip);
     }
-    response.body(BoxBody::new(Slices(made.bytes)))
+    response.body(made.bytes)
 }
 
 /// The answer to a client that has what its address stands for, told by its tag before anything is made.
@@ -123,7 +123,7 @@ pub fn ranged(
 pub fn passing(content_type: &'static str, bytes: impl Into<Bytes>) -> HttpResponse {
     let mut response = HttpResponse::Ok();
     response.content_type(content_type).insert_header(Cache::Never.header());
-    response.body(BoxBody::new(Slices(bytes.into())))
+    response.body(bytes.into())
 }
 
 /// The answer to HEAD of what is made on demand: nothing is run, and the length is not known.
@@ -155,30 +155,6 @@ pub fn takes_gzip(request: &HttpRequest) -> bool {
             gzip && !refused
         })
     })
-}
-
-/// Bytes handed over a slice at a time: the connection copies what it is given, and an answer of megabytes is
-/// not to sit there twice for each slow client. It cannot be taken as bytes, which is how actix would hand it over whole.
-struct Slices(Bytes);
-
-/// One of them and a head are what a connection writes at once, and keeps room for: it asks for more below 32 KiB. Larger
-/// ones would win little and be kept by every connection; smaller ones wake the client more often.
-const SLICE: usize = 62 << 10;
-
-impl MessageBody for Slices {
-    type Error = std::convert::Infallible;
-
-    fn size(&self) -> BodySize {
-        BodySize::Sized(self.0.len() as u64)
-    }
-
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
-        if self.0.is_empty() {
-            return Poll::Ready(None);
-        }
-        let count = self.0.len().min(SLICE);
-        Poll::Ready(Some(Ok(self.0.split_to(count))))
-    }
 }
 
 /// The answer to HEAD: a length and not a byte.
@@ -216,24 +192,6 @@ mod tests {
     }
 
     #[test]
-    fn what_is_large_is_handed_over_in_slices() {
-        let whole: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
-        let request = TestRequest::default().to_http_request();
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        for response in
-            [made(&request, "text/plain", Made::new(whole.clone())), passing("a/b", whole.clone())]
-        {
-            let (mut body, mut taken) = (response.into_body(), Vec::new());
-            assert_eq!(body.size(), BodySize::Sized(whole.len() as u64));
-            while let Poll::Ready(Some(Ok(slice))) = Pin::new(&mut body).poll_next(&mut context) {
-                assert!(slice.len() <= SLICE, "{} bytes at once", slice.len());
-                taken.extend_from_slice(&slice);
-            }
-            assert!(taken == whole);
-        }
-    }
-
-    #[test]
     fn a_part_is_answered_and_a_wrong_one_refused() {
         let ask = |range: &str, more: (header::HeaderName, &str)| {
             let request = TestRequest::default().insert_header((header::RANGE, range)).insert_header(more);
@@ -244,11 +202,7 @@ mod tests {
         let part = ask("bytes=1-3", none.clone()).unwrap();
         assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT);
         assert_eq!(part.headers().get(header::CONTENT_RANGE).unwrap(), "bytes 1-3/5");
-        let mut context = Context::from_waker(std::task::Waker::noop());
-        let Poll::Ready(Some(Ok(bytes))) = Pin::new(&mut part.into_body()).poll_next(&mut context) else {
-            panic!("a body that has bytes");
-        };
-        assert_eq!(bytes, "ell");
+        assert_eq!(part.into_body().try_into_bytes().unwrap(), "ell");
         for (range, more, status) in [
             ("bytes=0-1,3-4", none.clone(), 200),
             ("pages=1", none.clone(), 200),

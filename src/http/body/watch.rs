@@ -1,5 +1,8 @@
 //! Cuts clients that take nothing. A connection polls a body only when the client has taken what it was given,
 //! so a body that is not polled for long, though it has bytes to give, belongs to a client that stalls.
+//!
+//! What is long is handed to the connection a slice at a time, too: it copies what it is given, and an answer of megabytes is not
+//! to sit there twice for each slow client.
 
 use crate::base::metrics::Metrics;
 use actix_web::body::{BodySize, BoxBody, MessageBody};
@@ -86,9 +89,15 @@ impl Wake for Pulse {
     }
 }
 
-/// A body under watch, whose bytes are counted.
+/// One of them and a head are what a connection writes at once, and keeps room for: it asks for more below 32 KiB. Larger
+/// ones win little, and above 128 KiB the connection makes its room anew each time; smaller ones wake the client more often.
+const SLICE: usize = 62 << 10;
+
+/// A body under watch, handed over in slices, whose bytes are counted.
 pub struct Watched {
     inner: BoxBody,
+    /// What is left of what the body gave last.
+    rest: Bytes,
     pulse: Arc<Pulse>,
     metrics: Metrics,
 }
@@ -103,7 +112,13 @@ impl Drop for Watched {
 impl Watched {
     pub fn new(inner: BoxBody, connection: Option<&Connection>, stall: Duration, metrics: &Metrics) -> Self {
         let pulse = connection.map(|it| it.begin(stall)).unwrap_or_default();
-        Self { inner, pulse, metrics: metrics.clone() }
+        Self { inner, rest: Bytes::new(), pulse, metrics: metrics.clone() }
+    }
+
+    fn slice(&mut self) -> Bytes {
+        let slice = self.rest.split_to(self.rest.len().min(SLICE));
+        self.metrics.http_body_bytes.inc_by(slice.len() as u64);
+        slice
     }
 
     /// The sockets' buffers take so much at once; below it nothing is gained by watching.
@@ -159,16 +174,56 @@ impl MessageBody for Watched {
         {
             let mut state = self.pulse.0.lock();
             state.moved = Instant::now();
-            state.waiting = Some(context.waker().clone());
+            if self.rest.is_empty() {
+                state.waiting = Some(context.waker().clone());
+            }
+        }
+        if !self.rest.is_empty() {
+            return Poll::Ready(Some(Ok(self.slice())));
         }
         let waker = Waker::from(Arc::clone(&self.pulse));
         let polled = Pin::new(&mut self.inner).poll_next(&mut Context::from_waker(&waker));
         if polled.is_ready() {
             self.pulse.0.lock().waiting = None;
         }
-        if let Poll::Ready(Some(Ok(bytes))) = &polled {
-            self.metrics.http_body_bytes.inc_by(bytes.len() as u64);
+        polled.map_ok(|bytes| {
+            self.rest = bytes;
+            self.slice()
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::{BodyStream, SizedStream};
+
+    #[test]
+    fn what_is_long_is_handed_over_in_slices() {
+        let whole = Bytes::from_iter((0..500_000_u32).map(|at| (at % 251) as u8));
+        let length = whole.len() as u64;
+        let chunks = || {
+            let (first, second) = (whole.slice(..300_000), whole.slice(300_000..));
+            futures_util::stream::iter([Ok::<_, std::io::Error>(first), Ok(second)])
+        };
+        let bodies = [
+            (BoxBody::new(whole.clone()), BodySize::Sized(length)),
+            (BoxBody::new(SizedStream::new(length, chunks())), BodySize::Sized(length)),
+            (BoxBody::new(BodyStream::new(chunks())), BodySize::Stream),
+        ];
+        let metrics = Metrics::default();
+        for (body, size) in bodies {
+            assert!(Watched::worth_it(body.size()));
+            let mut body = BoxBody::new(Watched::new(body, None, Duration::from_secs(1), &metrics));
+            assert_eq!(body.size(), size);
+            let (mut context, mut taken) = (Context::from_waker(Waker::noop()), Vec::new());
+            while let Poll::Ready(Some(slice)) = Pin::new(&mut body).poll_next(&mut context) {
+                let slice = slice.unwrap();
+                assert!((1..=SLICE).contains(&slice.len()), "{} bytes at once", slice.len());
+                taken.extend_from_slice(&slice);
+            }
+            assert!(taken == whole);
         }
-        polled
+        assert_eq!(metrics.http_body_bytes.get(), 3 * length);
     }
 }
