@@ -142,12 +142,26 @@ impl Ring {
         let mut state = self.state.lock();
         let epoch = Arc::new(Epoch { number: state.epochs, tracks, cause: "shown" });
         state.shown = Some(Entry { number: state.next, epoch, sample: Arc::new(sample) });
+        drop(state);
+        self.tell();
     }
 
     /// The newest keyframe to be looked at.
     pub fn newest_look(&self) -> Option<Entry> {
         let shown = self.state.lock().shown.clone();
         shown.or_else(|| self.last_keyframe())
+    }
+
+    /// The same of the source as it runs now: of its epoch, or before it. None once it has ended.
+    pub fn current_look(&self) -> Option<Entry> {
+        let now = {
+            let state = self.state.lock();
+            if state.shown.is_some() || state.ended {
+                return state.shown.clone();
+            }
+            state.epoch.as_ref()?.number
+        };
+        self.last_keyframe().filter(|it| it.epoch.number == now)
     }
 
     /// Says that nothing follows until [`Self::begin`], and why: `ended`, `cancelled`, `reset`, `stalled`, and so on.
@@ -328,18 +342,24 @@ mod tests {
     fn a_keyframe_is_shown_before_its_epoch_and_until_there_is_another() {
         let ring = Ring::new(RingLimits { micros: i64::MAX, bytes: usize::MAX });
         let look = || ring.newest_look().map(|it| (it.number, it.sample.data.len()));
-        assert_eq!(look(), None);
+        let current = || ring.current_look().map(|it| it.sample.data.len());
+        assert_eq!((look(), current()), (None, None));
         ring.show(vec![video()], sample(0, true, 3));
         assert_eq!((look(), ring.last_keyframe().is_some(), ring.range()), (Some((0, 3)), false, 0..0));
         ring.begin(vec![video()], "start");
         assert_eq!(look(), Some((0, 3)), "the epoch has none yet");
         ring.push(sample(0, true, 2));
-        assert_eq!(look(), Some((0, 2)));
+        assert_eq!((look(), current()), (Some((0, 2)), Some(2)));
         ring.end("reset");
+        assert_eq!((look(), current()), (Some((0, 2)), None));
         ring.show(vec![video()], sample(9, true, 5));
-        assert_eq!(look(), Some((1, 5)), "what came before a restart is older");
+        assert_eq!((look(), current()), (Some((1, 5)), Some(5)), "what came before a restart is older");
         ring.end("ended");
-        assert_eq!(look(), Some((0, 2)));
+        assert_eq!((look(), current()), (Some((0, 2)), None));
+        ring.begin(vec![video()], "reconnect");
+        assert_eq!((look(), current()), (Some((0, 2)), None), "of the epoch before");
+        ring.push(sample(10, true, 6));
+        assert_eq!(current(), Some(6));
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Pictures of what is live: the newest keyframe, or the picture on screen at a time the ring still has. What was decoded and
 //! drawn last is kept for each stream, and one request decodes for all who wait.
 
-use super::{Entry, Epoch, Ring};
+use super::supervise::State;
+use super::{Entry, Epoch, Ring, Stream};
 use crate::base::metrics::Metrics;
 use crate::base::time::TimeBase;
 use crate::base::{Error, Kind, Result, Timestamp, Token};
@@ -94,6 +95,44 @@ pub fn find(ring: &Ring, at: Option<Timestamp>) -> Result<Found> {
     let samples = before.into_iter().map(|it| it.sample).collect();
     let distance = last.sample.time - at;
     Ok(found(last.epoch, samples, last.sample, last.number, distance))
+}
+
+/// Finds the newest keyframe of a source that may have to begin, or with `next` the first that comes from now on. Where a
+/// source brings none within `limit`, or has failed, it is the last there was.
+///
+/// # Errors
+/// `no-picture` where there is none; `no-media` where none came that was to be newer.
+pub async fn find_newest(stream: &Arc<Stream>, next: bool, limit: Duration) -> Result<Found> {
+    let ring = &stream.ring;
+    let (mut samples, mut states) = (ring.watch(), stream.watch());
+    let before = ring.current_look().filter(|_| next).map(|it| it.number);
+    // A stream that nobody watched begins.
+    stream.touch();
+    let limit = tokio::time::sleep(limit);
+    tokio::pin!(limit);
+    loop {
+        if ring.current_look().is_some_and(|it| Some(it.number) != before) {
+            return find(ring, None);
+        }
+        let coming = match stream.state() {
+            State::Stopped => !ring.is_ended(),
+            State::Connecting | State::Live | State::Stalled => true,
+            State::BackingOff | State::AuthFailed => false,
+        };
+        if !coming {
+            break;
+        }
+        tokio::select! {
+            _ = samples.changed() => {}
+            _ = states.changed() => {}
+            () = &mut limit => break,
+        }
+    }
+    if next {
+        let detail = "The source has brought no keyframe for as long as a request may wait.";
+        return Err(Error::new(Kind::Deadline, "no-media", detail));
+    }
+    find(ring, None)
 }
 
 fn found(epoch: Arc<Epoch>, samples: Vec<Arc<Sample>>, it: Arc<Sample>, number: u64, distance: i64) -> Found {

@@ -1,12 +1,13 @@
 //! `/live/{stream}/frame`: what a stream shows now, or showed a moment ago.
 
 use super::{Answer, App, Streams, is_head};
+use crate::base::Error;
 use crate::base::time::{Clock as _, SystemClock};
 use crate::http::body::{self, Cache};
 use crate::http::error::Document;
 use crate::http::extract::{Path, Query};
 use crate::live::hls::Scope;
-use crate::live::still::{Facts, Tools, Wish, find};
+use crate::live::still::{Facts, Tools, Wish, find, find_newest};
 use crate::render::bytes::Made;
 use crate::render::frame::wish::{Format, Wish as Words};
 use crate::render::words::number;
@@ -20,6 +21,8 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 pub struct Asked {
     /// UTC: the picture on screen then, as far back as the stream's memory reaches; without it, the newest keyframe
     t: Option<String>,
+    /// true: the first keyframe that comes from now on, instead of the newest there is
+    next: Option<bool>,
     /// Pixels at most; nothing is enlarged
     #[param(example = 320)]
     width: Option<u32>,
@@ -85,9 +88,17 @@ async fn still(request: HttpRequest, app: App, streams: Streams, format: Format)
         format: format.with(quality, &app.config.frame),
         orientation: stream.settings().orientation,
     };
-    // A stream that nobody watched begins.
-    stream.touch();
-    let found = find(&stream.ring, wish.at)?;
+    let next = query.boolean("next")?;
+    if next && wish.at.is_some() {
+        return Err(Error::invalid("invalid-next", "next", "next cannot be given with t").into());
+    }
+    let found = if wish.at.is_some() || is_head(&request) {
+        // A stream that nobody watched begins.
+        stream.touch();
+        find(&stream.ring, wish.at)?
+    } else {
+        find_newest(&stream, next, app.config.hls.wait.0).await?
+    };
     let facts = found.facts;
     // Numbers count on over a stream's life and begin anew with the process.
     let made = (facts.time, facts.number, wish);

@@ -153,7 +153,13 @@ const LINES: &[(u32, Shown)] = &[
     (77, By(&[(ARCHIVED, "what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there")])),
     // There without a source it is a fault of the server; here it is a picture that is not there.
     (78, By(&[(ARCHIVED, "what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there")])),
-    (79, By(&[(ARCHIVED, "what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there")])),
+    (
+        79,
+        By(&[
+            (ARCHIVED, "what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there"),
+            (SOURCES, "a_picture_is_one_of_now_where_the_source_brings_any"),
+        ]),
+    ),
     (
         80,
         By(&[

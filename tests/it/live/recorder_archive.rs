@@ -143,6 +143,8 @@ fn what_is_live_is_cut_framed_and_drawn_as_soon_as_it_is_there() {
     for (query, status, code) in [
         ("frame.png?width=0", 400, "invalid-number"),
         ("frame.png?t=soon", 400, "invalid-timestamp"),
+        ("frame.png?next=soon", 400, "invalid-boolean"),
+        ("frame.png?next=true&t=2030-01-01T00:00:00", 400, "invalid-next"),
         ("frame.png?t=2020-01-01T00:00:00", 404, "no-picture"),
         ("frame.png?t=2030-01-01T00:00:00", 404, "no-picture"),
     ] {

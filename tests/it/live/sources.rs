@@ -62,6 +62,36 @@ fn first_look(camera: &Camera) {
 }
 
 #[test]
+fn a_picture_is_one_of_now_where_the_source_brings_any() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    let find = |stream: &Arc<Stream>, next| runtime.block_on(still::find_newest(stream, next, HOURS));
+    let code = |stream: &Arc<Stream>, next| find(stream, next).map(|_| ()).expect_err("no picture").code;
+    let camera = start(Manner::default());
+    let house = House::open(|_| {});
+    let stream = house.put("cam", json!({"source": camera.url()}));
+    assert_eq!(stream.state(), State::Stopped);
+    let first = find(&stream, false).expect("a picture of a source that had to begin").facts;
+    let next = find(&stream, true).expect("a picture").facts;
+    assert!(first.key && next.key && next.time > first.time && next.number > first.number);
+    // A camera that is lost, and then refuses: what it showed last is all there is.
+    camera.behave(|it| it.password = Some("another"));
+    camera.cut();
+    until(&stream, "refused", |it| it.state() == State::AuthFailed);
+    let last = find(&stream, false).expect("what was last").facts;
+    assert!(last.time >= next.time);
+    assert_eq!(code(&stream, true), "no-media");
+    // Begun again, it shows none of what was before.
+    camera.behave(|it| it.password = None);
+    stream.stop();
+    until(&stream, "stopped", |it| !it.is_running());
+    assert_eq!(find(&stream, false).expect("what was last").facts, last, "it is to stay stopped");
+    stream.start();
+    assert!(find(&stream, false).expect("a picture of now").facts.time > last.time);
+    let never = house.put("never", json!({"source": camera.url().replace("/live", "/missing")}));
+    assert_eq!(code(&never, false), "no-picture");
+}
+
+#[test]
 fn wall_times_are_the_cameras_where_it_tells_them() {
     let clock = SystemClock.now() + -3 * SECOND;
     let camera = start(Manner { clock: Some(clock), ..Manner::default() });
