@@ -78,7 +78,7 @@ fn a_picture_is_one_of_now_where_the_source_brings_any() {
     camera.cut();
     until(&stream, "refused", |it| it.state() == State::AuthFailed);
     let last = find(&stream, false).expect("what was last").facts;
-    assert!(last.time >= next.time);
+    assert!(last.number >= next.number);
     assert_eq!(code(&stream, true), "no-media");
     // Begun again, it shows none of what was before.
     camera.behave(|it| it.password = None);
@@ -86,7 +86,8 @@ fn a_picture_is_one_of_now_where_the_source_brings_any() {
     until(&stream, "stopped", |it| !it.is_running());
     assert_eq!(find(&stream, false).expect("what was last").facts, last, "it is to stay stopped");
     stream.start();
-    assert!(find(&stream, false).expect("a picture of now").facts.time > last.time);
+    // Times of a camera that sends faster than it films are no measure of it.
+    assert!(find(&stream, false).expect("a picture of now").facts.number > last.number);
     let never = house.put("never", json!({"source": camera.url().replace("/live", "/missing")}));
     assert_eq!(code(&never, false), "no-picture");
 }
