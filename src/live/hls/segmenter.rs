@@ -200,8 +200,10 @@ impl Segmenter {
         open.leave_out_the_incomplete();
         if let Some(last) = open.pictures.last() {
             let end = last.dts.saturating_add(last.duration.into());
+            let length = i64::from(last.duration);
             open.spill(end, self.targets, &mut cut);
             open.last = true;
+            let end = open.end_of_shown(end, length, self.targets);
             open.close_part(open.pictures.len(), end, &mut cut);
         }
         if open.segment_told {
@@ -323,6 +325,16 @@ impl Open {
         };
         let whole = (1..=count).rev().take(MOST_INCOMPLETE).find(complete);
         self.pictures.truncate(whole.unwrap_or(count));
+    }
+
+    /// Where the stretch ends: behind the last picture shown. One that was handed out before others which were to be shown first
+    /// and did not come is shown later than what was sent lasts; the next stretch would take its time, and players then drop it
+    /// with all that was decoded from it.
+    fn end_of_shown(&self, end: i64, length: i64, targets: Targets) -> i64 {
+        let latest = self.pictures.iter().map(|it| it.pts).fold(self.latest, i64::max);
+        let shown = latest.saturating_add(length).saturating_sub(self.lead);
+        let fits = self.at(shown) - self.part_at <= targets.part;
+        if fits { end.max(shown) } else { end }
     }
 
     /// Hands out the first `count` pictures, which end at `end`, with the sound that is heard before.

@@ -97,6 +97,26 @@ fn pictures_behind_others_that_did_not_come_are_left_out_at_the_end() {
 }
 
 #[test]
+fn a_stretch_lasts_as_long_as_a_picture_that_was_handed_out_before_others_that_did_not_come() {
+    let it = epoch(0, vec![video()]);
+    // As above; the second part ends with a P picture whose B pictures are the third's.
+    for (count, third) in [(50, None), (51, Some(" 80000 1 0")), (52, Some(" 80000 2 0"))] {
+        let sent = (0..count).map(|number| {
+            let mut sample = picture(number * FRAME, FRAME, number == 0);
+            sample.pts = match number {
+                0 => FRAME,
+                _ if number % 3 == 1 => (number + 3) * FRAME,
+                _ => number * FRAME,
+            };
+            (Arc::clone(&it), sample)
+        });
+        let told = cut(TARGETS, &sent.collect::<Vec<_>>());
+        let expected = ["! 1000000 25 0", if third.is_some() { " 1000000 25 0" } else { " 960000 24 0" }];
+        assert_eq!(parts(&told), expected.into_iter().chain(third).collect::<Vec<_>>(), "{count}");
+    }
+}
+
+#[test]
 fn nothing_is_handed_out_before_the_first_keyframe() {
     let it = epoch(0, vec![video(), sound()]);
     let mut samples = vec![(Arc::clone(&it), frame_of_sound(0)), (Arc::clone(&it), picture(0, FRAME, false))];
