@@ -154,14 +154,11 @@ impl Ring {
 
     /// The same of the source as it runs now: of its epoch, or before it. None once it has ended.
     pub fn current_look(&self) -> Option<Entry> {
-        let now = {
-            let state = self.state.lock();
-            if state.shown.is_some() || state.ended {
-                return state.shown.clone();
-            }
-            state.epoch.as_ref()?.number
-        };
-        self.last_keyframe().filter(|it| it.epoch.number == now)
+        let look = self.newest_look()?;
+        let state = self.state.lock();
+        // Of the epoch at work, or of the one that is about to begin.
+        let current = state.epochs - u64::from(!state.ended);
+        (look.epoch.number >= current).then_some(look)
     }
 
     /// Says that nothing follows until [`Self::begin`], and why: `ended`, `cancelled`, `reset`, `stalled`, and so on.

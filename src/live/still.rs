@@ -60,9 +60,7 @@ pub struct Found {
 pub fn find(ring: &Ring, at: Option<Timestamp>) -> Result<Found> {
     let none = |detail: &str| Error::new(Kind::NotFound, "no-picture", detail);
     let Some(at) = at else {
-        let key = ring.newest_look().ok_or_else(|| none("the stream has no picture yet"))?;
-        let samples = vec![Arc::clone(&key.sample)];
-        return Ok(found(key.epoch, samples, key.sample, key.number, 0));
+        return ring.newest_look().map(alone).ok_or_else(|| none("the stream has no picture yet"));
     };
     let key = ring.keyframe_at(at).ok_or_else(|| none("the stream has no picture yet"))?;
     if key.sample.time > at {
@@ -97,22 +95,20 @@ pub fn find(ring: &Ring, at: Option<Timestamp>) -> Result<Found> {
     Ok(found(last.epoch, samples, last.sample, last.number, distance))
 }
 
-/// Finds the newest keyframe of a source that may have to begin, or with `next` the first that comes from now on. Where a
+/// Finds the newest keyframe of a source that may have begun just now, or with `next` the first that comes from now on. Where a
 /// source brings none within `limit`, or has failed, it is the last there was.
 ///
 /// # Errors
 /// `no-picture` where there is none; `no-media` where none came that was to be newer.
-pub async fn find_newest(stream: &Arc<Stream>, next: bool, limit: Duration) -> Result<Found> {
+pub async fn find_newest(stream: &Stream, next: bool, limit: Duration) -> Result<Found> {
     let ring = &stream.ring;
     let (mut samples, mut states) = (ring.watch(), stream.watch());
     let before = ring.current_look().filter(|_| next).map(|it| it.number);
-    // A stream that nobody watched begins.
-    stream.touch();
     let limit = tokio::time::sleep(limit);
     tokio::pin!(limit);
     loop {
-        if ring.current_look().is_some_and(|it| Some(it.number) != before) {
-            return find(ring, None);
+        if let Some(key) = ring.current_look().filter(|it| Some(it.number) != before) {
+            return Ok(alone(key));
         }
         let coming = match stream.state() {
             State::Stopped => !ring.is_ended(),
@@ -129,10 +125,15 @@ pub async fn find_newest(stream: &Arc<Stream>, next: bool, limit: Duration) -> R
         }
     }
     if next {
-        let detail = "The source has brought no keyframe for as long as a request may wait.";
+        let detail = "No keyframe came: the source has stopped or failed, or brought none for as long as a request may wait.";
         return Err(Error::new(Kind::Deadline, "no-media", detail));
     }
     find(ring, None)
+}
+
+/// A keyframe, which needs no other picture.
+fn alone(key: Entry) -> Found {
+    found(key.epoch, vec![Arc::clone(&key.sample)], key.sample, key.number, 0)
 }
 
 fn found(epoch: Arc<Epoch>, samples: Vec<Arc<Sample>>, it: Arc<Sample>, number: u64, distance: i64) -> Found {

@@ -92,12 +92,11 @@ async fn still(request: HttpRequest, app: App, streams: Streams, format: Format)
     if next && wish.at.is_some() {
         return Err(Error::invalid("invalid-next", "next", "next cannot be given with t").into());
     }
-    let found = if wish.at.is_some() || is_head(&request) {
-        // A stream that nobody watched begins.
-        stream.touch();
-        find(&stream.ring, wish.at)?
-    } else {
-        find_newest(&stream, next, app.config.hls.wait.0).await?
+    // A stream that nobody watched begins.
+    stream.touch();
+    let found = match wish.at.is_some() || is_head(&request) {
+        true => find(&stream.ring, wish.at)?,
+        false => find_newest(&stream, next, app.config.hls.wait.0).await?,
     };
     let facts = found.facts;
     // Numbers count on over a stream's life and begin anew with the process.

@@ -312,6 +312,11 @@ impl Open {
         self.pictures.push(Arc::clone(picture));
     }
 
+    /// When the picture is shown that is shown last of those handed out and these.
+    fn latest_with(&self, pictures: &[Arc<Sample>]) -> i64 {
+        pictures.iter().map(|it| it.pts).fold(self.latest, i64::max)
+    }
+
     /// Leaves out pictures at the end which others were to be shown before that did not come: for players the time of those
     /// is a hole, at which their pictures stop while the sound goes on.
     fn leave_out_the_incomplete(&mut self) {
@@ -319,7 +324,7 @@ impl Open {
         let Some(last) = self.pictures.last() else { return };
         let end = last.dts.saturating_add(last.duration.into());
         let complete = |count: &usize| {
-            let latest = self.pictures[..*count].iter().map(|it| it.pts).fold(self.latest, i64::max);
+            let latest = self.latest_with(&self.pictures[..*count]);
             let end = self.pictures.get(*count).map_or(end, |it| it.dts);
             latest < end.saturating_add(self.lead)
         };
@@ -331,8 +336,7 @@ impl Open {
     /// and did not come is shown later than what was sent lasts; the next stretch would take its time, and players then drop it
     /// with all that was decoded from it.
     fn end_of_shown(&self, end: i64, length: i64, targets: Targets) -> i64 {
-        let latest = self.pictures.iter().map(|it| it.pts).fold(self.latest, i64::max);
-        let shown = latest.saturating_add(length).saturating_sub(self.lead);
+        let shown = self.latest_with(&self.pictures).saturating_add(length).saturating_sub(self.lead);
         let fits = self.at(shown) - self.part_at <= targets.part;
         if fits { end.max(shown) } else { end }
     }
@@ -341,7 +345,7 @@ impl Open {
     fn close_part(&mut self, count: usize, end: i64, cut: &mut impl FnMut(Cut)) {
         let rest = self.pictures.split_off(count);
         let video = std::mem::replace(&mut self.pictures, rest);
-        self.latest = video.iter().map(|it| it.pts).fold(self.latest, i64::max);
+        self.latest = self.latest_with(&video);
         let end_at = self.at(end);
         let lead = self.video_base.micros(self.lead);
         let ready = self.sounds.iter().take_while(|it| self.heard(it) < end_at + lead).count();

@@ -64,7 +64,10 @@ fn first_look(camera: &Camera) {
 #[test]
 fn a_picture_is_one_of_now_where_the_source_brings_any() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
-    let find = |stream: &Arc<Stream>, next| runtime.block_on(still::find_newest(stream, next, HOURS));
+    let find = |stream: &Arc<Stream>, next| {
+        stream.touch();
+        runtime.block_on(still::find_newest(stream, next, HOURS))
+    };
     let code = |stream: &Arc<Stream>, next| find(stream, next).map(|_| ()).expect_err("no picture").code;
     let camera = start(Manner::default());
     let house = House::open(|_| {});
